@@ -11,3 +11,15 @@ tree: packages ## tree: unpack each base under build/ and apply its series
 .PHONY: patches
 patches: ## patches: write the commits in build/ back to patches/
 	@for b in $(BASES); do ci/series patches $$b || exit 1; done
+
+# The order is the order of cost: what fails quickly comes first.
+TESTS ?= $(sort $(wildcard ci/t/*.t))
+
+.PHONY: check
+check: packages utils host-tools guest kernel ## check: run all tests, host and guest
+	@$(MAKE) --no-print-directory kernel FLAVOUR=debug
+	@ci/check $(TESTS)
+
+.PHONY: check-series
+check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse
+	@ci/check ci/t/series.t

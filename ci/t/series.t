@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The series of each base: they are written back as they are, apply to the
+# oldest and the newest release that Debian offers, and each kernel patch
+# builds by itself, with its options on and off, without a new warning.
+#
+# What was proved once for the same series, base and compiler is kept in
+# build/check, so that a second run is quick.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+: "${BUILD:=$PWD/build}"
+. ci/tap.sh
+
+out=$BUILD/check
+mkdir -p "$out"
+
+# proved KEY: was this shown before?  prove KEY: it is shown now.
+proved() { [ -e "$out/proved/$1" ]; }
+prove() { mkdir -p "$out/proved" && : > "$out/proved/$1"; }
+key() { sha256sum | cut -c1-32; }
+
+# --- for each base: round trip, other releases, style -------------------------
+
+round_trip() # BASE
+{
+	local state
+
+	ci/series tree "$1" || return 1
+	state=$(ci/series status "$1")
+	[ "$state" = same ] || { echo "build/$1 has work that is not written to patches/ ($state); run 'make patches'"; return 1; }
+	ci/series write "$1" "$T/$1" || return 1
+	diff -r "patches/$1" "$T/$1"
+}
+
+# Apply the series to VERSION as CODENAME has it: only the files that the
+# series touches are unpacked.
+applies() # BASE CODENAME VERSION
+{
+	local base=$1 file dir=$T/apply-$1-$3 id
+
+	file=$(ci/series fetch "$base" "$3" "$2") || return 1
+	id=$({ cat "patches/$base"/*.patch; stat -c '%s %n' "$file"; } | key)
+	proved "apply-$id" && return 0
+	ci/series unpack "$file" "$dir" "$base" || return 1
+	(
+		cd "$dir" || exit 1
+		export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
+		git init -q && git add -A -f && git commit -q --allow-empty -m base || exit 1
+		git am -q "$OLDPWD/patches/$base"/[0-9]*[1-9]-*.patch
+	) || return 1
+	rm -rf "$dir"
+	prove "apply-$id"
+}
+
+numbered() { find "patches/$1" -name '[0-9]*.patch' ! -name '0000-*' | sort; }
+
+for base in $(ci/series list); do
+	[ -n "$(numbered "$base")" ] || continue
+	check "$base: writing the series back changes no byte" round_trip "$base"
+
+	versions=$(ci/series versions "$base" 2> /dev/null)
+	# By upstream version; of equal ones the first is as good as the last.
+	newest=$(echo "$versions" | sed -n 1p)
+	oldest=$(echo "$versions" | sed -n '$p')
+	if [ -z "$versions" ]; then
+		skip "$base: applies to the oldest and the newest release" "no package lists; is there a network?"
+	else
+		for v in "$oldest" "$newest"; do
+			check "$base: git am succeeds on ${v#* } (${v% *})" applies "$base" "${v% *}" "${v#* }"
+			[ "$oldest" != "$newest" ] || break
+		done
+	fi
+	grep -l '^Signed-off-by:' "patches/$base"/*.patch > "$T/sob"
+	ok $((! $? )) "$base: no patch is signed off, that is the submitter's part"
+done
+
+# --- the kernel series ----------------------------------------------------------
+
+base=linux-6.12
+tree=$BUILD/$base
+work=$out/$base
+obj=$out/$base-obj
+
+dictionary=$(dpkg -L codespell | grep -m1 '/dictionary.txt$')
+
+style()
+{
+	# From stdin: a file that git tracks would be checked as source code.
+	perl "$tree/scripts/checkpatch.pl" --strict --no-tree --no-signoff --no-summary \
+		--codespell --codespellfile "$dictionary" --ignore FILE_PATH_CHANGES - < "$1"
+}
+
+# What to build for the series: whole directories of file systems and drivers
+# that have a Kconfig of their own, single objects elsewhere.
+targets() # the changed files of the series, on stdin
+{
+	while read -r f; do
+		case $f in
+		tools/*|*/tools/*) ;;
+		*.c)	d=$(dirname "$f")
+			if [ "$d" != fs ] && [ "$d" != mm ] && [ -e "$work/$d/Kconfig" ]; then
+				echo "$d/"
+			else
+				echo "${f%.c}.o"
+			fi ;;
+		esac
+	done | sort -u
+}
+
+# Build the targets that this commit has, with W=1 and sparse; warnings, without
+# line numbers, go to FILE.
+build() # FILE TARGET...
+{
+	local file=$1 t have=()
+
+	shift
+	for t in "$@"; do
+		case $t in
+		*/) [ ! -d "$work/$t" ] || have+=("$t") ;;
+		*)  [ ! -e "$work/${t%.o}.c" ] || have+=("$t") ;;
+		esac
+	done
+	CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 make -C "$work" O="$obj" CC="ccache gcc" \
+		W=1 C=1 -j"$(nproc)" "${have[@]}" > "$T/make.log" 2>&1 || {
+		grep -E -A4 'error:|Error [0-9]' "$T/make.log" | head -n 20
+		return 1
+	}
+	grep -E '(warning|error):' "$T/make.log" | sed -E "s|^.*/$base/||; s/:[0-9]+(:[0-9]+)?:/:/" |
+		sort -u >> "$file"
+}
+
+# One configuration: all options of the series that this commit knows are on,
+# but for those named.
+configure() # OPTION-OFF...
+{
+	local o
+
+	for o in "$@"; do echo "# $o is not set"; done > "$T/off.config"
+	CONFIG_ONLY=1 kernel/build fast "$work" "$obj" "$T/off.config"
+}
+
+options_at() # COMMIT
+{
+	git -C "$tree" diff base "$1" -- '*Kconfig*' |
+		sed -nE 's/^\+(menu)?config ([A-Z0-9_]+)$/CONFIG_\2/p' | sort -u
+}
+
+builds() # COMMIT
+{
+	local commit=$1 new opts variants v
+
+	ci/series worktree $base "$work" "$commit" || return 1
+	mapfile -t opts < <(options_at "$commit")
+	# everything on; everything off; each one off
+	variants=("")
+	[ ${#opts[@]} -eq 0 ] || variants+=("${opts[*]}")
+	[ ${#opts[@]} -le 1 ] || variants+=("${opts[@]}")
+	: > "$T/warnings"
+	for v in "${variants[@]}"; do
+		# shellcheck disable=SC2086
+		configure $v || return 1
+		# shellcheck disable=SC2086
+		build "$T/warnings" $objects || {
+			echo "with ${v:-every option on}${v:+ off}"
+			return 1
+		}
+	done
+	new=$(sort -u "$T/warnings" | comm -13 "$out/base-warnings" -)
+	[ -z "$new" ] || { echo "new warnings:"; echo "$new"; return 1; }
+}
+
+if [ -n "$(numbered $base)" ] && [ "$(ci/series status $base)" = same ]; then
+	for p in $(numbered $base); do
+		check "$(basename "$p" .patch): checkpatch --strict" style "$p"
+	done
+	mapfile -t commits < <(git -C "$tree" rev-list --reverse base..series)
+	ci/series worktree $base "$work" base
+	objects=$(git -C "$tree" diff --name-only base series | targets)
+	toolchain=$(gcc --version; sparse --version; cat kernel/config/*.config)
+	# A commit is proved together with all that come before it.
+	chain=$(echo "$objects $toolchain" | key)
+	base_key=$chain
+	for c in "${commits[@]}"; do
+		chain=$({ echo "$chain"; git -C "$tree" show --format=%s "$c"; } | key)
+		name=$(git -C "$tree" log -1 --format=%s "$c")
+		if ! proved "build-$chain" && ! proved "base-$base_key"; then
+			# The warnings that the base has of its own.
+			: > "$T/warnings"
+			ci/series worktree $base "$work" base && configure &&
+				build "$T/warnings" $objects || { ok 1 "the unpatched base builds"; break; }
+			sort -u "$T/warnings" > "$out/base-warnings"
+			prove "base-$base_key"
+		fi
+		if proved "build-$chain"; then
+			ok 0 "builds alone, no new warning: $name (known)"
+		else
+			check "builds alone, no new warning: $name" builds "$c" &&
+				prove "build-$chain"
+		fi
+	done
+fi
+done_testing
