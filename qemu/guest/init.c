@@ -1,0 +1,666 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * init - the first program of a guest: run one command, report, power off
+ *
+ * The harness (qemu/harness.py) describes the run in files of the initramfs:
+ *
+ *   /harness/argv     the command, each argument ended by a NUL byte
+ *   /harness/env      NAME=VALUE, each ended by a NUL byte (may be empty)
+ *   /harness/devices  one line for each device that must appear as a block
+ *                     device: "NAME memory START SIZE" (start address in hex,
+ *                     bytes in decimal) or "NAME serial TEXT"; init makes the
+ *                     link /dev/harness/NAME
+ *   /harness/tty      if there, the command gets this terminal and its output
+ *                     is not captured
+ *
+ * The port is the virtio-serial port named PORT_NAME.  Lines to the host are
+ * JSON objects with the member "event":
+ *
+ *   start                       the command is about to run
+ *   stdout, stderr  text        a line that the command printed; each byte
+ *                               from 0x80 up is written as \u00XX
+ *   ready           name        the command waits at a barrier
+ *   result          value       a JSON value from the command, as it gave it
+ *   error           text        init could not do its work
+ *   exit            status      the end: exit status, or 128 + signal
+ *
+ * Lines from the host are words: "go NAME" opens a barrier, "dump" prints the
+ * blocked tasks and CPU backtraces on the console, "bye" acknowledges "exit".
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define PORT_NAME	"erofs-ramdax"
+#define MAX_CLIENTS	32
+#define DEVICE_WAIT_MS	3000
+#define BYE_WAIT_MS	5000
+#define EXIT_NO_START	125
+
+/* A line being collected from a pipe or a socket. */
+struct reader {
+	int fd;
+	const char *event;	/* of an output pipe; NULL for a client */
+	char *buf;
+	size_t len, alloc;
+	char barrier[64];	/* a client that waits */
+};
+
+static int port = -1;
+static struct reader output[2];
+static struct reader clients[MAX_CLIENTS];
+static struct reader from_host;
+
+static void port_write(const char *p, size_t n)
+{
+	while (n) {
+		ssize_t done = write(port, p, n);
+
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
+		p += done;
+		n -= done;
+	}
+}
+
+/* Write @len bytes of @text as the inside of a JSON string; room for 6 * @len. */
+static size_t json_escape(char *out, const char *text, size_t len)
+{
+	char *p = out;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = text[i];
+
+		if (c == '"' || c == '\\') {
+			*p++ = '\\';
+			*p++ = c;
+		} else if (c < 0x20 || c >= 0x7f) {
+			p += sprintf(p, "\\u%04x", c);
+		} else {
+			*p++ = c;
+		}
+	}
+	return p - out;
+}
+
+/* Send {"event": @event, @key: "@text"}. */
+static void send_text(const char *event, const char *key, const char *text, size_t len)
+{
+	char *line = malloc(6 * len + 128);
+	size_t n;
+
+	if (!line)
+		return;
+	n = sprintf(line, "{\"event\":\"%s\",\"%s\":\"", event, key);
+	n += json_escape(line + n, text, len);
+	n += sprintf(line + n, "\"}\n");
+	port_write(line, n);
+	free(line);
+}
+
+__attribute__((format(printf, 1, 2)))
+static void send_error(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "init: %s\n", text);
+	if (port >= 0)
+		send_text("error", "text", text, strlen(text));
+}
+
+/* Read a small file. Return: malloc'ed, NUL-terminated, or NULL. */
+static char *slurp(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t n = 0, alloc = 4096;
+	char *buf = NULL;
+	ssize_t done;
+
+	if (fd < 0)
+		return NULL;
+	for (;;) {
+		char *more = realloc(buf, alloc + 1);
+
+		if (!more)
+			break;
+		buf = more;
+		done = read(fd, buf + n, alloc - n);
+		if (done <= 0)
+			break;
+		n += done;
+		if (n == alloc)
+			alloc *= 2;
+	}
+	close(fd);
+	if (buf)
+		buf[n] = '\0';
+	if (len)
+		*len = n;
+	return buf;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+static const char *const initial_mounts[][3] = {
+	/* where, type, options */
+	{ "/proc", "proc", NULL },
+	{ "/sys", "sysfs", NULL },
+	{ "/dev", "devtmpfs", NULL },
+	{ "/dev/pts", "devpts", NULL },
+	{ "/dev/shm", "tmpfs", NULL },
+	{ "/tmp", "tmpfs", NULL },
+	{ "/run", "tmpfs", NULL },
+	{ "/sys/kernel/debug", "debugfs", NULL },
+	{ "/sys/fs/cgroup", "cgroup2", NULL },
+};
+#define NR_INITIAL	(sizeof(initial_mounts) / sizeof(initial_mounts[0]))
+
+static void mount_initial(void)
+{
+	for (size_t i = 0; i < NR_INITIAL; i++) {
+		const char *where = initial_mounts[i][0];
+
+		/* What the kernel was not built with is missing, no more. */
+		if (mkdir(where, 0755) && errno != EEXIST)
+			continue;
+		mount(initial_mounts[i][1], where, initial_mounts[i][1], 0, NULL);
+	}
+	if (symlink("/proc/self/fd", "/dev/fd") && errno != EEXIST)
+		perror("init: /dev/fd");
+}
+
+/* Undo what the command left mounted, newest first: a fault on the way out of
+ * a file system is to be seen. */
+static void unmount_rest(void)
+{
+	char *text = slurp("/proc/self/mounts", NULL), *line, *save;
+	char *where[256];
+	size_t n = 0;
+
+	if (!text)
+		return;
+	for (line = strtok_r(text, "\n", &save); line && n < 256;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *p = strchr(line, ' '), *out;
+		bool initial = false;
+
+		if (!p)
+			continue;
+		where[n] = out = ++p;
+		while (*p && *p != ' ') {
+			unsigned int c;
+
+			/* octal escapes of blanks, as fstab(5) has them */
+			if (*p == '\\' && sscanf(p + 1, "%3o", &c) == 1) {
+				*out++ = c;
+				p += 4;
+			} else {
+				*out++ = *p++;
+			}
+		}
+		*out = '\0';
+		for (size_t i = 0; i < NR_INITIAL; i++)
+			initial |= !strcmp(where[n], initial_mounts[i][0]);
+		if (!initial && strcmp(where[n], "/"))
+			n++;
+	}
+	while (n--)
+		if (umount2(where[n], 0))
+			umount2(where[n], MNT_DETACH);
+	free(text);
+}
+
+static int open_port(void)
+{
+	struct dirent *d;
+	char path[300];
+	DIR *dir = opendir("/sys/class/virtio-ports");
+
+	while (dir && (d = readdir(dir))) {
+		char *name;
+
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", d->d_name);
+		name = d->d_name[0] == '.' ? NULL : slurp(path, NULL);
+		if (name && !strcmp(name, PORT_NAME "\n")) {
+			snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+			free(name);
+			closedir(dir);
+			return open(path, O_RDWR | O_CLOEXEC);
+		}
+		free(name);
+	}
+	if (dir)
+		closedir(dir);
+	errno = ENODEV;
+	return -1;
+}
+
+/* Does block device @disk sit on the memory that starts at @start? */
+static bool is_memory(const char *disk, unsigned long long start)
+{
+	unsigned long long resource = 0;
+	char path[300], *text;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/device/resource", disk);
+	text = slurp(path, NULL);
+	if (text)
+		resource = strtoull(text, NULL, 0);
+	free(text);
+	return resource && resource == start;
+}
+
+static bool is_serial(const char *disk, const char *serial)
+{
+	char path[300], *text;
+	bool same;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/serial", disk);
+	text = slurp(path, NULL);
+	same = text && !strcmp(text, serial);
+	free(text);
+	return same;
+}
+
+static bool link_device(const char *name, const char *kind, const char *key)
+{
+	unsigned long long start = strtoull(key, NULL, 0);
+	DIR *dir = opendir("/sys/block");
+	bool found = false;
+	struct dirent *d;
+
+	while (dir && !found && (d = readdir(dir))) {
+		char to[300], from[300];
+
+		if (d->d_name[0] == '.' ||
+		    !(kind[0] == 'm' ? is_memory(d->d_name, start) : is_serial(d->d_name, key)))
+			continue;
+		snprintf(to, sizeof(to), "../%s", d->d_name);
+		snprintf(from, sizeof(from), "/dev/harness/%s", name);
+		found = !symlink(to, from);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Return: 0, or -1 after telling the host which device is missing. */
+static int link_devices(void)
+{
+	char *text = slurp("/harness/devices", NULL), *line, *save;
+	int waited = 0;
+
+	mkdir("/dev/harness", 0755);
+	for (line = text ? strtok_r(text, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char name[64], kind[16], key[64];
+
+		if (sscanf(line, "%63s %15s %63s", name, kind, key) != 3) {
+			send_error("/harness/devices: bad line '%s'", line);
+			return -1;
+		}
+		while (!link_device(name, kind, key)) {
+			if (waited >= DEVICE_WAIT_MS) {
+				send_error("the kernel shows no block device for %s; does it have the driver?",
+					   name);
+				return -1;
+			}
+			usleep(20000);
+			waited += 20;
+		}
+	}
+	free(text);
+	return 0;
+}
+
+static int listen_clients(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	memcpy(sa.sun_path + 1, GUEST_SOCKET, strlen(GUEST_SOCKET));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa,
+			   offsetof(struct sockaddr_un, sun_path) + 1 + strlen(GUEST_SOCKET)) ||
+	    listen(fd, 8)) {
+		send_error("no socket for guestctl: %s (CONFIG_UNIX?)", strerror(errno));
+		return -1;
+	}
+	return fd;
+}
+
+static void reader_close(struct reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->buf);
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+}
+
+/* Read what is there. Return: false at the end of the stream. */
+static bool reader_fill(struct reader *r)
+{
+	ssize_t n;
+
+	if (r->alloc - r->len < 4096) {
+		size_t alloc = r->alloc ? 2 * r->alloc : 8192;
+		char *more = realloc(r->buf, alloc);
+
+		if (!more)
+			return false;
+		r->buf = more;
+		r->alloc = alloc;
+	}
+	n = read(r->fd, r->buf + r->len, r->alloc - r->len);
+	if (n > 0)
+		r->len += n;
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* Take one line, without its end. Return: malloc'ed, or NULL if there is none. */
+static char *reader_line(struct reader *r, size_t *len)
+{
+	char *end = r->len ? memchr(r->buf, '\n', r->len) : NULL, *line;
+
+	if (!end)
+		return NULL;
+	*len = end - r->buf;
+	line = malloc(*len + 1);
+	if (line) {
+		memcpy(line, r->buf, *len);
+		line[*len] = '\0';
+	}
+	r->len -= *len + 1;
+	memmove(r->buf, end + 1, r->len);
+	return line;
+}
+
+static void pump_output(struct reader *r, bool last)
+{
+	bool open = reader_fill(r);
+	size_t len;
+	char *line;
+
+	while ((line = reader_line(r, &len))) {
+		send_text(r->event, "text", line, len);
+		free(line);
+	}
+	if (!open || last) {
+		if (r->len)
+			send_text(r->event, "text", r->buf, r->len);
+		reader_close(r);
+	}
+}
+
+static void client_answer(struct reader *c, const char *answer)
+{
+	send(c->fd, answer, strlen(answer), MSG_NOSIGNAL);
+	reader_close(c);
+}
+
+static void pump_client(struct reader *c)
+{
+	bool open = reader_fill(c);
+	size_t len;
+	char *line = reader_line(c, &len);
+
+	if (line && !strncmp(line, "ready ", 6) && len - 6 < sizeof(c->barrier)) {
+		strcpy(c->barrier, line + 6);
+		send_text("ready", "name", line + 6, len - 6);
+	} else if (line && !strncmp(line, "result ", 7)) {
+		static const char head[] = "{\"event\":\"result\",\"value\":";
+
+		port_write(head, strlen(head));
+		port_write(line + 7, len - 7);
+		port_write("}\n", 2);
+		client_answer(c, "ok\n");
+	} else if (line) {
+		client_answer(c, "bad request\n");
+	} else if (!open) {
+		reader_close(c);
+	}
+	free(line);
+}
+
+/* Return: true when the host said "bye". */
+static bool pump_host(void)
+{
+	bool bye = false;
+	size_t len;
+	char *line;
+
+	reader_fill(&from_host);
+	while ((line = reader_line(&from_host, &len))) {
+		if (!strncmp(line, "go ", 3)) {
+			for (int i = 0; i < MAX_CLIENTS; i++)
+				if (clients[i].fd >= 0 && !strcmp(clients[i].barrier, line + 3))
+					client_answer(&clients[i], "ok\n");
+		} else if (!strcmp(line, "dump")) {
+			put("/proc/sys/kernel/printk", "8");
+			put("/proc/sysrq-trigger", "w");
+			put("/proc/sysrq-trigger", "l");
+		} else if (!strcmp(line, "bye")) {
+			bye = true;
+		}
+		free(line);
+	}
+	return bye;
+}
+
+/* Split NUL-separated text. Return: malloc'ed array that ends in NULL. */
+static char **split(char *text, size_t len)
+{
+	char **list = calloc(len + 2, sizeof(*list));
+	size_t n = 0;
+
+	for (char *p = text; list && p && p < text + len; p += strlen(p) + 1)
+		list[n++] = p;
+	return list;
+}
+
+static pid_t start_command(char **argv, const char *tty)
+{
+	int out[2] = { -1, -1 }, errs[2] = { -1, -1 };
+	pid_t pid;
+
+	if (!tty && (pipe2(out, O_CLOEXEC) || pipe2(errs, O_CLOEXEC)))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		sigset_t none;
+		int in;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		setsid();
+		in = open(tty ? tty : "/dev/null", tty ? O_RDWR : O_RDONLY);
+		dup2(in, 0);
+		dup2(tty ? in : out[1], 1);
+		dup2(tty ? in : errs[1], 2);
+		if (tty)
+			ioctl(0, TIOCSCTTY, 0);
+		if (in > 2)
+			close(in);
+		execvp(argv[0], argv);
+		fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+		_exit(errno == ENOENT ? 127 : 126);
+	}
+	if (tty)
+		return pid;
+	close(out[1]);
+	close(errs[1]);
+	output[0] = (struct reader){ .fd = out[0], .event = "stdout" };
+	output[1] = (struct reader){ .fd = errs[0], .event = "stderr" };
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	fcntl(errs[0], F_SETFL, O_NONBLOCK);
+	return pid;
+}
+
+/* Serve everybody until the command ends. Return: its status. */
+static int serve(pid_t command, int listener, int sigfd)
+{
+	int status = -1;
+
+	while (status < 0) {
+		struct pollfd fds[5 + MAX_CLIENTS] = {
+			{ .fd = sigfd, .events = POLLIN },
+			{ .fd = port, .events = POLLIN },
+			{ .fd = listener, .events = POLLIN },
+			{ .fd = output[0].fd, .events = POLLIN },
+			{ .fd = output[1].fd, .events = POLLIN },
+		};
+		struct signalfd_siginfo si;
+		int wstatus, fd, i;
+		pid_t pid;
+
+		for (i = 0; i < MAX_CLIENTS; i++)
+			fds[5 + i] = (struct pollfd){ .fd = clients[i].fd, .events = POLLIN };
+		if (poll(fds, 5 + MAX_CLIENTS, -1) < 0)
+			continue;
+		for (i = 0; i < 2; i++)
+			if (fds[3 + i].revents)
+				pump_output(&output[i], false);
+		for (i = 0; i < MAX_CLIENTS; i++)
+			if (fds[5 + i].revents)
+				pump_client(&clients[i]);
+		if (fds[1].revents & POLLIN)
+			pump_host();
+		if (fds[2].revents & POLLIN) {
+			fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+			for (i = 0; i < MAX_CLIENTS && clients[i].fd >= 0; i++)
+				;
+			if (fd >= 0 && i < MAX_CLIENTS)
+				clients[i].fd = fd;
+			else if (fd >= 0)
+				close(fd);
+		}
+		if (fds[0].revents & POLLIN && read(sigfd, &si, sizeof(si)) == sizeof(si)) {
+			while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0)
+				if (pid == command)
+					status = WIFSIGNALED(wstatus) ?
+						128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		while (output[i].fd >= 0) {
+			struct pollfd p = { .fd = output[i].fd, .events = POLLIN };
+
+			/* A child left behind may hold the pipe: take what is in it. */
+			pump_output(&output[i], poll(&p, 1, 0) <= 0);
+		}
+	return status;
+}
+
+static void finish(int status)
+{
+	struct pollfd p = { .fd = port, .events = POLLIN };
+	char line[64];
+	int n;
+
+	kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	unmount_rest();
+	sync();
+	if (port >= 0) {
+		n = sprintf(line, "{\"event\":\"exit\",\"status\":%d}\n", status);
+		port_write(line, n);
+		/* The line is with the host when the host says so. */
+		while (poll(&p, 1, BYE_WAIT_MS) > 0 && p.revents & POLLIN && !pump_host())
+			;
+	}
+	/* QEMU runs with -no-reboot: this ends it. */
+	reboot(RB_AUTOBOOT);
+	for (;;)
+		pause();
+}
+
+int main(void)
+{
+	int sigfd, listener, status = EXIT_NO_START;
+	char *text, **argv, **env, *tty;
+	static const char start[] = "{\"event\":\"start\"}\n";
+	sigset_t chld;
+	size_t len;
+	pid_t pid;
+
+	mount_initial();
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		clients[i].fd = -1;
+	output[0].fd = output[1].fd = -1;
+	port = open_port();
+	from_host.fd = port;
+	if (port < 0) {
+		send_error("no virtio port '%s': %s (CONFIG_VIRTIO_CONSOLE, CONFIG_VIRTIO_PCI?)",
+			   PORT_NAME, strerror(errno));
+		finish(status);
+	}
+	fcntl(port, F_SETFL, 0);
+
+	setenv("PATH", "/harness/bin:/bin:/sbin:/usr/bin:/usr/sbin", 1);
+	setenv("HOME", "/root", 1);
+	setenv("TERM", "linux", 0);
+	len = 0;
+	text = slurp("/harness/env", &len);
+	env = split(text, len);
+	for (; env && *env; env++)
+		putenv(*env);
+	len = 0;
+	text = slurp("/harness/argv", &len);
+	argv = split(text, len);
+	tty = slurp("/harness/tty", NULL);
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	sigfd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	listener = listen_clients();
+	if (sigfd < 0)
+		send_error("signalfd: %s (CONFIG_SIGNALFD?)", strerror(errno));
+	else if (!argv || !argv[0])
+		send_error("/harness/argv names no command");
+	else if (listener >= 0 && !link_devices()) {
+		port_write(start, strlen(start));
+		pid = start_command(argv, tty);
+		if (pid < 0)
+			send_error("cannot start %s: %s", argv[0], strerror(errno));
+		else
+			status = serve(pid, listener, sigfd);
+	}
+	finish(status);
+}
