@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# demo.sh - what each guest of "make demo" does; qemu/demo starts it
+#
+# usage: demo.sh DEVICE ADDRESS
+#
+#   DEVICE   name of the memory device below /dev/harness
+#   ADDRESS  guest-physical address of the image's first byte (hexadecimal)
+#
+# Mounts the image, compares every file with /root/golden.list, waits at the
+# barrier "mapped" while the host looks at its own page accounting, runs
+# programs from the image, and tries to write to it.  The result is one JSON
+# object.  Memory figures are what the work on the image added to /proc/meminfo
+# (the guest's own files lie in its initramfs, which counts as page cache too).
+#
+# Exit status: 0, or 1 with one line that says which step failed.
+
+node=/dev/harness/$1
+address=$2
+image=/mnt/image
+root=/mnt/root
+
+fail() { echo "$*" >&2; exit 1; }
+mem() { sed -n "s/^$1: *\([0-9]*\) kB/\1/p" /proc/meminfo; }
+
+mkdir -p $image $root /mnt/rw
+cached=$(mem Cached) buffers=$(mem Buffers) slab=$(mem Slab)
+mount -t erofs -o ro,dax=always "$node" $image || fail "the image cannot be mounted with dax=always"
+
+verified=$(verify $image /root/golden.list)
+tree_ok=$?
+cached=$(($(mem Cached) - cached)) buffers=$(($(mem Buffers) - buffers)) slab=$(($(mem Slab) - slab))
+[ $tree_ok = 0 ] && tree_ok=true || tree_ok=false
+guestctl ready mapped || exit 1
+
+# Programs from the image, in a root whose changes go to memory.
+mount -t tmpfs tmpfs /mnt/rw && mkdir /mnt/rw/upper /mnt/rw/work &&
+	mount -t overlay -o lowerdir=$image,upperdir=/mnt/rw/upper,workdir=/mnt/rw/work overlay $root ||
+	fail "no overlay can be mounted over the image"
+for d in proc dev sys tmp; do
+	mkdir -p $root/$d
+done
+mount -t proc proc $root/proc && mount --bind /dev $root/dev || fail "cannot prepare the chroot"
+
+programs=
+# program NAME PATH COMMAND: run COMMAND in the chroot if PATH is there.
+program()
+{
+	local result
+
+	if [ ! -e "$root$2" ]; then
+		result=absent
+	elif chroot $root /bin/sh -c "$3" > /tmp/program.out 2>&1; then
+		result=ok
+	else
+		result=failed
+		echo "$1 from the image failed:" >&2
+		tail -n 5 /tmp/program.out >&2
+	fi
+	programs="$programs${programs:+, }\"$1\": \"$result\""
+}
+program shell /bin/sh 'test "$(echo a b c | while read -r x y z; do echo $z$y$x; done)" = cba'
+program perl /usr/bin/perl "perl -MPOSIX -e 'my %h = map { \$_ => \$_ ** 2 } 1 .. 1000; exit(\$h{31} == 961 ? 0 : 1)'"
+# A package is made, installed, asked for and removed: dpkg with all its helpers.
+program dpkg /usr/bin/dpkg '
+	set -e
+	mkdir -p /tmp/p/DEBIAN /tmp/p/usr/share/demo
+	echo hello > /tmp/p/usr/share/demo/file
+	printf "Package: ramdax-demo\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@invalid>\nDescription: demo\n" > /tmp/p/DEBIAN/control
+	dpkg-deb --root-owner-group --build /tmp/p /tmp/demo.deb
+	dpkg -i /tmp/demo.deb
+	dpkg-query -W ramdax-demo
+	test "$(cat /usr/share/demo/file)" = hello
+	dpkg -r ramdax-demo
+	test ! -e /usr/share/demo/file'
+
+writes=$(scribble $image "$node" "$address") || exit 1
+# Whatever those did, readers of the image see what they saw before.
+verify $image /root/golden.list > /tmp/again || tree_ok=false
+
+# The numbers of the first verification: busybox has no tool for JSON.
+files=${verified#*: }
+guestctl result "{
+	\"device\": \"$1\",
+	\"files_verified\": ${files%%,*},
+	\"tree_ok\": $tree_ok,
+	\"cached_kib\": $cached,
+	\"buffers_kib\": $buffers,
+	\"slab_kib\": $slab,
+	\"programs\": {$programs},
+	\"writes\": $writes
+}"
