@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -41,26 +42,19 @@ struct cachestat_result {
 /* How much of the file is asked for at a time where mincore() must serve. */
 #define MINCORE_WINDOW (1ULL << 30)
 
-/* The name that maps prints for @fd: d_path(), with newlines escaped. */
+/* The name that maps prints for @fd. */
 static char *maps_name(int fd)
 {
-	char link[64], path[PATH_MAX + 1], *name, *to;
+	char link[64], path[PATH_MAX + 1];
 	ssize_t len;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, sizeof(path));
+	len = readlink(link, path, sizeof(path) - 1);
 	if (len < 0)
 		hp_die("cannot read %s: %s; is /proc mounted?", link,
 		       strerror(errno));
-	name = to = hp_grow(NULL, len + 1, 4);
-	for (ssize_t i = 0; i < len; i++) {
-		if (path[i] == '\n')
-			to = stpcpy(to, "\\012");
-		else
-			*to++ = path[i];
-	}
-	*to = '\0';
-	return name;
+	path[len] = '\0';
+	return hp_maps_escape(path);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/kcmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -55,6 +56,28 @@ static bool parse_maps_line(char *line, struct maps_line *out)
 	out->ident.ino = ino;
 	out->name = name_at ? line + name_at : "";
 	return true;
+}
+
+/**
+ * hp_maps_escape() - a path as maps prints it
+ * @path: the path
+ *
+ * Return: a copy in which newlines are written \012, as the kernel does to
+ * keep one mapping in one line.
+ */
+char *hp_maps_escape(const char *path)
+{
+	char *name = hp_grow(NULL, strlen(path) + 1, strlen("\\012"));
+	char *to = name;
+
+	for (; *path; path++) {
+		if (*path == '\n')
+			to = stpcpy(to, "\\012");
+		else
+			*to++ = *path;
+	}
+	*to = '\0';
+	return name;
 }
 
 static FILE *open_text(int dir, const char *name)
@@ -323,15 +346,17 @@ int hp_open_deleted(struct hp *hp, const pid_t *pids, size_t nr, bool all)
 	char *dir = parent ? realpath(parent, NULL) : NULL;
 	struct maps_line found;
 	int fd = -1;
-	char *name;
+	char *whole, *name;
 
 	free(parent);
 	if (!dir) {
 		errno = ENOENT;
 		return -1;
 	}
-	name = hp_format("%s/%s", strcmp(dir, "/") ? dir : "",
-			 slash ? slash + 1 : path);
+	whole = hp_format("%s/%s", strcmp(dir, "/") ? dir : "",
+			  slash ? slash + 1 : path);
+	name = hp_maps_escape(whole);
+	free(whole);
 	for (size_t i = 0; i < nr; i++)
 		fd = deleted_in_proc(pids[i], name, &found, fd);
 	if (all) {
@@ -386,7 +411,9 @@ static const char *access_reason(int err)
 		return "it has ended";
 	case -EACCES:
 	case -EPERM:
-		return "no permission to read its page tables; run hostpages as the same user or as root";
+		return geteuid() ?
+			"no permission to read its page tables; run hostpages as the same user or as root" :
+			"no permission to read its page tables, even for root: it has capabilities that root has not here, or a security module protects it";
 	default:
 		return strerror(-err);
 	}

@@ -184,22 +184,28 @@ void hp_report_json(const struct hp *hp, FILE *out)
 	fputs("]\n}\n", out);
 }
 
-/* A size that a person can read, right-aligned in 11 columns. */
-static void put_size(FILE *out, uint64_t bytes)
+/* A size that a person can read, right-aligned in @width columns. */
+static void put_size_in(FILE *out, uint64_t bytes, int width)
 {
 	static const char units[] = "KMGTPE";
 	double v = bytes / 1024.0;
 	int u = 0;
 
 	if (bytes < 1024) {
-		fprintf(out, "%9" PRIu64 " B", bytes);
+		fprintf(out, "%*" PRIu64 " B", width - 2, bytes);
 		return;
 	}
 	while (v >= 1023.95 && units[u + 1]) {
 		v /= 1024;
 		u++;
 	}
-	fprintf(out, "%7.1f %ciB", v, units[u]);
+	fprintf(out, "%*.1f %ciB", width - 4, v, units[u]);
+}
+
+/* The same in a column of a table. */
+static void put_size(FILE *out, uint64_t bytes)
+{
+	put_size_in(out, bytes, 11);
 }
 
 /* Names are chosen by others: nothing in them may command the terminal. */
@@ -326,7 +332,7 @@ static void text_map_row(const struct hp *hp, size_t first, size_t n, FILE *out)
 static void text_map(const struct hp *hp, FILE *out)
 {
 	fputs("\nMap of the image: a character is ", out);
-	put_size(out, hp->cell_pages * hp->page_bytes);
+	put_size_in(out, hp->cell_pages * hp->page_bytes, 0);
 	fputs("\n  1-9 a-z +  users that have the page of it that most have (a: 10, z: 35)\n"
 	      "  -          in the page cache only      .  not in memory\n"
 	      "  %          of the row's pages that some user has\n", out);
@@ -352,7 +358,7 @@ void hp_report_text(const struct hp *hp, FILE *out)
 	fputs("image   ", out);
 	put_name(out, hp->img.path, 0);
 	fputs(", ", out);
-	put_size(out, hp->img.bytes);
+	put_size_in(out, hp->img.bytes, 0);
 	fprintf(out, "\nmethod  %s (%s)\n", method_name(hp),
 		hp->method == HP_KPAGECOUNT ?
 		"page frames and the kernel's map counts" :

@@ -193,6 +193,7 @@ int hp_image_cached(const struct hp *hp, uint64_t start, uint64_t len,
 
 /* hostpages-procs.c */
 int hp_open_deleted(struct hp *hp, const pid_t *pids, size_t nr, bool all);
+char *hp_maps_escape(const char *path);
 int hp_map_ident(const void *addr, struct hp_ident *ident);
 void hp_add_user(struct hp *hp, pid_t pid);
 void hp_add_all(struct hp *hp);
