@@ -2,11 +2,10 @@
 /*
  * kill-on-pread.so - for LD_PRELOAD: make rare events happen at a known time
  *
- * At the second pread() of the program (the first may be of its own page tables)
- * the processes in KILL_ON_PREAD (numbers
- * with spaces) are killed and waited for.  With NO_CACHESTAT set, the kernel
- * looks as old as one without cachestat(2), and with NO_PAGEMAP_SCAN as one
- * without that ioctl.
+ * At the third pread() of the program (when hostpages has counted one process
+ * at least, and not the last) the process KILL_ON_PREAD is killed and waited
+ * for.  With NO_CACHESTAT set, the kernel looks as old as one without
+ * cachestat(2), and with NO_PAGEMAP_SCAN as one without that ioctl.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -47,13 +46,11 @@ ssize_t pread(int fd, void *buf, size_t n, off_t at)
 {
 	ssize_t (*real)(int, void *, size_t, off_t) = dlsym(RTLD_NEXT, "pread");
 	static int calls;
-	char *list = getenv("KILL_ON_PREAD");
+	const char *victim = getenv("KILL_ON_PREAD");
 
-	if (list && calls++ == 1) {
-		for (long pid; (pid = strtol(list, &list, 10)) > 0; ) {
-			kill(pid, SIGKILL);
-			wait_until_gone(pid);
-		}
+	if (victim && ++calls == 3) {
+		kill(atoi(victim), SIGKILL);
+		wait_until_gone(atoi(victim));
 	}
 	return real(fd, buf, n, at);
 }

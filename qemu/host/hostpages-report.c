@@ -184,22 +184,23 @@ void hp_report_json(const struct hp *hp, FILE *out)
 	fputs("]\n}\n", out);
 }
 
-/* A size that a person can read, right-aligned in @width columns. */
+/* A size that a person can read, right-aligned in @width columns; 0: as short as it is. */
 static void put_size_in(FILE *out, uint64_t bytes, int width)
 {
 	static const char units[] = "KMGTPE";
 	double v = bytes / 1024.0;
 	int u = 0;
 
+	width = width > 4 ? width - 4 : 0;
 	if (bytes < 1024) {
-		fprintf(out, "%*" PRIu64 " B", width - 2, bytes);
+		fprintf(out, "%*" PRIu64 " B", width ? width + 2 : 0, bytes);
 		return;
 	}
 	while (v >= 1023.95 && units[u + 1]) {
 		v /= 1024;
 		u++;
 	}
-	fprintf(out, "%*.1f %ciB", width - 4, v, units[u]);
+	fprintf(out, "%*.1f %ciB", width, v, units[u]);
 }
 
 /* The same in a column of a table. */
