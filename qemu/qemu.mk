@@ -1,5 +1,7 @@
 # Guests: their programs, the shell, the tests.
 
+include qemu/host/host.mk
+
 GUEST_OUT := $(BUILD)/guest
 GUEST_CFLAGS := -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -static
 # Programs of every guest: qemu/guest/NAME.c each.  What one needs beside its

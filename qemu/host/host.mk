@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Programs that run on the host.
+
+HOST_CFLAGS ?= -O2 -Wall -Wextra -Werror
+HOSTPAGES := $(BUILD)/host/hostpages
+HOSTPAGES_SRCS := $(wildcard qemu/host/hostpages*.c)
+
+.PHONY: host-tools
+host-tools: $(HOSTPAGES) ## host-tools: build hostpages, the host's page accounting
+
+$(HOSTPAGES): $(HOSTPAGES_SRCS) qemu/host/hostpages.h
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -o $@ $(HOSTPAGES_SRCS)
