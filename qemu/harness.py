@@ -47,6 +47,7 @@ TICK = 0.1                       # seconds between looks at console and clock
 EXIT_WAIT = 10.0                 # seconds from a guest's "exit" to the end of QEMU
 DUMP_WAIT = 2.0                  # seconds for a hung guest to say where it hangs
 START_MARK = "--- the command starts ---"
+RESTART = "reboot: Restarting system"     # the kernel's last word, always
 DUMP_MARK = "--- the time limit is reached: tasks that block, and what the CPU does ---"
 PROBE_TIMEOUT = 20.0             # seconds in which an accelerator must boot a guest
 
@@ -315,6 +316,7 @@ class Guest:
         self._port_buffer = self._console_buffer = b""
         self._tail = collections.deque(maxlen=400)
         self._splat = self._quiet = None
+        self._died = False
         self._console_text = ""
 
     # -- before the start
@@ -346,13 +348,17 @@ class Guest:
                 raise HarnessError(f"file {host} for the guest: {error.strerror}") from None
         return base + bytes(own)
 
-    def command_line(self):
+    def command_line(self, accel):
         """Kernel parameters."""
         words = ["console=ttyS0", "earlyprintk=ttyS0", f"loglevel={8 if self.verbose else 5}",
                  "panic=-1", "oops=panic", "panic_on_warn=1", "unknown_nmi_panic=1",
                  "reboot=t", "rdinit=/init", f"GUEST_ID={self.id}", f"GUEST_COUNT={self.count}"]
         words += [f"memmap={d.size:#x}!{d.address:#x}" for d in self.devices
                   if d.kind == "carveout" and d.options.get("as") != "none"]
+        if accel == "tcg" and not self.icount:
+            # On a loaded host an emulated TSC is calibrated wrongly, and then the
+            # guest's seconds are not seconds.
+            words.append("clocksource=hpet")
         if self.append:
             words.append(self.append)
         return " ".join(words)
@@ -381,7 +387,7 @@ class Guest:
             args += ["-accel", "tcg,thread=single,tb-size=128", "-icount", "shift=0,sleep=off"]
         else:
             args += ["-accel", f"tcg,thread={'multi' if self.cpus > 1 else 'single'},tb-size=128"]
-        args += ["-kernel", self.kernel, "-initrd", initrd, "-append", self.command_line()]
+        args += ["-kernel", self.kernel, "-initrd", initrd, "-append", self.command_line(accel)]
 
         def device(**what):
             args.extend(["-device", json.dumps(what)])
@@ -570,6 +576,7 @@ class Guest:
             self.fail((f"QEMU ended with signal {-code}" if code < 0 else f"QEMU ended with status {code}")
                       + (f": {errors.splitlines()[-1]}" if errors else ""))
         elif self.status is None:
+            self._died = True
             self.fail("the guest restarted before the command ended" if self._tail else
                       "the guest stopped before it printed anything; is the kernel for this CPU?")
         elif self.status:
@@ -673,8 +680,8 @@ class Guest:
             if mark in tail:
                 at = tail.index(mark)
                 return tail[max(0, at - before):at + after]
-        if self.status is not None and START_MARK in tail:
-            tail = tail[tail.index(START_MARK) + 1:-1]
+        if START_MARK in tail and not self._died:
+            tail = [line for line in tail[tail.index(START_MARK) + 1:] if not line.endswith(RESTART)]
         return tail[-lines:]
 
     def report(self):
@@ -683,7 +690,7 @@ class Guest:
             return ""
         head = f"guest {self.id}: {self.failure}"
         tail = self.console_tail()
-        if not tail and self.status is None:
+        if not tail and START_MARK not in self._tail:
             return head + "\n  (its console is empty)"
         return "\n".join([head] + ["  | " + line for line in tail])
 
@@ -841,6 +848,11 @@ def build_dir():
     """The project's build directory ($BUILD, or build/ beside qemu/)."""
     top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return os.environ.get("BUILD") or os.path.join(top, "build")
+
+
+def kernel_of(flavour):
+    """Where 'make kernel FLAVOUR=flavour' puts the kernel."""
+    return os.path.join(build_dir(), "kernel", flavour, "arch/x86/boot/bzImage")
 
 
 _accel = None
