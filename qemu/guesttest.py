@@ -415,6 +415,28 @@ def run(args):
     return 1 if failed else 0
 
 
+def image(args):
+    """vm image: make the image of a recipe and print its path."""
+    recipes = sorted(os.listdir(IMAGES))
+    if args.recipe not in recipes:
+        raise HarnessError(f"there is no recipe '{args.recipe}'; there are: {', '.join(recipes)}")
+    print(make_image(args.recipe, *args.option))
+    return 0
+
+
+def new_test(args):
+    """vm new-test: copy the template."""
+    if not re.fullmatch("[a-z0-9][a-z0-9-]*", args.name):
+        raise HarnessError(f"'{args.name}' is no name for a test; use small letters, digits and '-'")
+    for ext in ("sh", "c"):
+        if os.path.exists(os.path.join(TESTS, f"{args.name}.{ext}")):
+            raise HarnessError(f"qemu/tests/{args.name}.{ext} is there already")
+    path = os.path.join(TESTS, f"{args.name}.{args.language}")
+    shutil.copyfile(os.path.join(TESTS, f"TEMPLATE.{args.language}"), path)
+    print(f"{os.path.relpath(path)}: write what it checks, then 'make test T={args.name}'")
+    return 0
+
+
 def add_parser(sub):
     """Add "test" to the subcommands of qemu/vm."""
     flavour = os.environ.get("FLAVOUR", "fast")
@@ -430,3 +452,15 @@ def add_parser(sub):
     p.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), metavar="N",
                    help="tests to run at a time (default: %(default)s)")
     p.set_defaults(call=run)
+
+    p = sub.add_parser("image", help="make an image by a recipe of the tests, print its path",
+                       description="Make an image by a recipe (qemu/tests/images), padded to 2 MiB, and print its "
+                       "path. Options of mkfs.erofs follow after '--'.")
+    p.add_argument("recipe", help="name of the recipe")
+    p.add_argument("option", nargs="*", metavar="-- OPTION", help="for mkfs.erofs")
+    p.set_defaults(call=image)
+
+    p = sub.add_parser("new-test", help="make a guest test from the template")
+    p.add_argument("name", help="its name")
+    p.add_argument("language", nargs="?", choices=("sh", "c"), default="sh", help="default: sh")
+    p.set_defaults(call=new_test)
