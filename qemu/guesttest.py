@@ -280,10 +280,10 @@ class Run:
                 program = os.path.join(harness.build_dir(), "guest", "tests", spec.name)
                 if not os.path.exists(program):
                     raise HarnessError(f"{program} is not built; 'make guest' builds it")
-                argv = ["/harness/bin/" + spec.name]
+                argv = ["/harness/run/" + spec.name]
             else:
-                program, argv = spec.path, ["sh", f"/harness/bin/{spec.name}"]
-            files = [(program, "/harness/bin/" + spec.name)]
+                program, argv = spec.path, ["sh", f"/harness/run/{spec.name}"]
+            files = [(program, "/harness/run/" + spec.name)]
             files += [(os.path.join(TOP, f), "/root/" + os.path.basename(f)) for f in spec.files]
             guests = [harness.Guest(
                 self.kernel, argv, devices, memory=spec.memory * (DEBUG_MEMORY if slow else 1),
@@ -386,7 +386,7 @@ def run(args):
         raise HarnessError("--jobs must be at least 1")
     specs = find(args.names)
     live = len(specs) == 1 and not args.tap
-    kernel = args.kernel or os.environ.get("KERNEL") or harness.kernel_of(args.flavour)
+    kernel = args.kernel or harness.kernel_of(args.flavour)
     todo = Run(kernel, args.flavour, os.path.join(harness.build_dir(), "log", args.flavour), live)
     results = []
 

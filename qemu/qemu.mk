@@ -14,7 +14,7 @@ SHELL_IMAGE = $(or $(IMAGE),$(wildcard $(BUILD)/rootfs/golden.erofs))
 
 .PHONY: guest
 guest: packages ## guest: build the programs of the guests and the base initramfs
-	@$(MAKE) --no-print-directory $(GUEST_BASE) $(GUEST_TESTS)
+	@$(MAKE) --no-print-directory -s $(GUEST_BASE) $(GUEST_TESTS)
 
 # A guest kernel that is there is taken as it is, so that one test runs in
 # seconds; "make kernel" brings it up to date.

@@ -653,7 +653,7 @@ int main(void)
 	}
 	fcntl(port, F_SETFL, 0);
 
-	setenv("PATH", "/harness/bin:/bin:/sbin:/usr/bin:/usr/sbin", 1);
+	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
 	setenv("HOME", "/root", 1);
 	setenv("TERM", "linux", 0);
 	len = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * KTAP for tests in C: a plan, then one result for each check.  The format is
- * that of the kernel's Documentation/dev-tools/ktap.rst.
+ * KTAP for tests in C: ktap_begin(), one result for each check, ktap_end().  The
+ * format is that of the kernel's Documentation/dev-tools/ktap.rst, with the plan
+ * at the end.
  */
 #ifndef KTAP_H
 #define KTAP_H
@@ -12,11 +13,11 @@
 
 static int ktap_number, ktap_failed;
 
-/** ktap_plan - say how many results follow */
-static inline void ktap_plan(int count)
+/** ktap_begin - the first call; output goes out line by line from here */
+static inline void ktap_begin(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("KTAP version 1\n1..%d\n", count);
+	puts("KTAP version 1");
 }
 
 /**
@@ -59,9 +60,10 @@ static inline void ktap_skip(const char *name, const char *why)
 	printf("ok %d - %s # SKIP %s\n", ++ktap_number, name, why);
 }
 
-/** ktap_end - Return: the exit status for main() */
+/** ktap_end - print the plan. Return: the exit status for main() */
 static inline int ktap_end(void)
 {
+	printf("1..%d\n", ktap_number);
 	return ktap_failed ? 1 : 0;
 }
 

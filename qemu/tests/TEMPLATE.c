@@ -18,7 +18,7 @@ int main(void)
 {
 	struct stat st;
 
-	ktap_plan(2);
+	ktap_begin();
 	ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"),
 		"mount the image");
 	ktap_ok(!stat("/mnt/data.8191", &st) && st.st_size == 8191, "a file has its size");
