@@ -47,6 +47,7 @@ TICK = 0.1                       # seconds between looks at console and clock
 EXIT_WAIT = 10.0                 # seconds from a guest's "exit" to the end of QEMU
 DUMP_WAIT = 2.0                  # seconds for a hung guest to say where it hangs
 START_MARK = "--- the command starts ---"
+RESTART = "reboot: Restarting system"     # the kernel's last word, always
 DUMP_MARK = "--- the time limit is reached: tasks that block, and what the CPU does ---"
 PROBE_TIMEOUT = 20.0             # seconds in which an accelerator must boot a guest
 
@@ -67,7 +68,7 @@ SPLAT = re.compile(
     r"WARNING: |BUG: |BUG at |kernel BUG at |watchdog: BUG: |Oops|"
     r"Kernel panic - not syncing|UBSAN: |general protection fault|"
     r"kmemleak: [0-9]+ new suspected|DEBUG_LOCKS_WARN_ON|"
-    r"INFO: task .* blocked for more than|rcu: INFO: .* detected .*stall|"
+    r"INFO: task .* blocked for more than|rcu: INFO: .*detected .*stall|"
     r"BUG .*: |INFO: rcu.* detected stalls|unregister_netdevice: )")
 
 
@@ -315,6 +316,8 @@ class Guest:
         self._port_buffer = self._console_buffer = b""
         self._tail = collections.deque(maxlen=400)
         self._splat = self._quiet = None
+        self._died = False
+        self._qemu = self._initramfs = None
         self._console_text = ""
 
     # -- before the start
@@ -353,11 +356,15 @@ class Guest:
                  "reboot=t", "rdinit=/init", f"GUEST_ID={self.id}", f"GUEST_COUNT={self.count}"]
         words += [f"memmap={d.size:#x}!{d.address:#x}" for d in self.devices
                   if d.kind == "carveout" and d.options.get("as") != "none"]
+        if self.accel == "tcg" and not self.icount:
+            # On a loaded host an emulated TSC is calibrated wrongly, and then the
+            # guest's seconds are not seconds.
+            words.append("clocksource=hpet")
         if self.append:
             words.append(self.append)
         return " ".join(words)
 
-    def qemu_arguments(self, accel, initrd, console):
+    def qemu_arguments(self, initrd, console):
         """QEMU's arguments; port and monitor are the descriptors of the socket pairs.
 
         `initrd` and `console` are paths.
@@ -372,10 +379,10 @@ class Guest:
             memory += f",slots={slots},maxmem={top // MIB}M"
         if any(d.kind == "nvdimm" for d in mem):
             machine.append("nvdimm=on")
-        cpu = self.cpu or ("host" if accel == "kvm" else "max")
+        cpu = self.cpu or ("host" if self.accel == "kvm" else "max")
         args = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
                 "-machine", ",".join(machine), "-cpu", cpu, "-smp", str(self.cpus), "-m", memory]
-        if accel == "kvm":
+        if self.accel == "kvm":
             args += ["-accel", "kvm"]
         elif self.icount:
             args += ["-accel", "tcg,thread=single,tb-size=128", "-icount", "shift=0,sleep=off"]
@@ -428,9 +435,15 @@ class Guest:
             device(driver="virtio-blk-pci", id=d.name, drive=top_node, serial=d.name)
         return args
 
-    def start(self, accel):
-        """Start QEMU. Raises HarnessError if it cannot be started at all."""
-        qemu = find_qemu()
+    def prepare(self):
+        """Do what may take long: read the initramfs, find out how to accelerate."""
+        self._qemu = find_qemu()
+        self._initramfs = self.initramfs()
+        if not self.accel:
+            self.accel = "tcg" if self.icount else find_accel(self.kernel)
+
+    def start(self):
+        """Start QEMU, after prepare(). Raises HarnessError if it cannot be started at all."""
         fds = []
         with contextlib.ExitStack() as stack:
             self._port, self._port_child = socket.socketpair()
@@ -438,7 +451,8 @@ class Guest:
             stack.callback(self._port_child.close)
             stack.callback(self._monitor_child.close)
             fds += [self._port_child.fileno(), self._monitor_child.fileno()]
-            initrd = memory_file("initrd", self.initramfs())
+            initrd = memory_file("initrd", self._initramfs)
+            self._initramfs = None
             stack.callback(os.close, initrd)
             fds.append(initrd)
             for d in self.devices:
@@ -455,10 +469,10 @@ class Guest:
             else:
                 self._console_fd = memory_file("console")
             fds.append(self._console_fd)
-            args = self.qemu_arguments(accel, f"/dev/fd/{initrd}", f"/dev/fd/{self._console_fd}")
+            args = self.qemu_arguments(f"/dev/fd/{initrd}", f"/dev/fd/{self._console_fd}")
             parent = os.getpid()
             self._process = subprocess.Popen(
-                [qemu] + args, pass_fds=fds, stdin=None if self.tty else subprocess.DEVNULL,
+                [self._qemu] + args, pass_fds=fds, stdin=None if self.tty else subprocess.DEVNULL,
                 stdout=None if self.tty else subprocess.DEVNULL, stderr=subprocess.PIPE,
                 preexec_fn=lambda: self._in_child(parent))
             self._started = time.monotonic()
@@ -570,6 +584,7 @@ class Guest:
             self.fail((f"QEMU ended with signal {-code}" if code < 0 else f"QEMU ended with status {code}")
                       + (f": {errors.splitlines()[-1]}" if errors else ""))
         elif self.status is None:
+            self._died = True
             self.fail("the guest restarted before the command ended" if self._tail else
                       "the guest stopped before it printed anything; is the kernel for this CPU?")
         elif self.status:
@@ -673,8 +688,8 @@ class Guest:
             if mark in tail:
                 at = tail.index(mark)
                 return tail[max(0, at - before):at + after]
-        if self.status is not None and START_MARK in tail:
-            tail = tail[tail.index(START_MARK) + 1:-1]
+        if START_MARK in tail and not self._died:
+            tail = [line for line in tail[tail.index(START_MARK) + 1:] if not line.endswith(RESTART)]
         return tail[-lines:]
 
     def report(self):
@@ -683,7 +698,7 @@ class Guest:
             return ""
         head = f"guest {self.id}: {self.failure}"
         tail = self.console_tail()
-        if not tail and self.status is None:
+        if not tail and START_MARK not in self._tail:
             return head + "\n  (its console is empty)"
         return "\n".join([head] + ["  | " + line for line in tail])
 
@@ -744,30 +759,50 @@ class Group:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@contextlib.contextmanager
-def _signals(selector):
-    """Turn signals into readable bytes, so that none hits in the middle of things."""
-    receive, send = socket.socketpair()
-    receive.setblocking(False)
-    send.setblocking(False)
-    old_fd = signal.set_wakeup_fd(send.fileno(), warn_on_full_buffer=False)
-    old = {s: signal.signal(s, lambda *_: None) for s in SIGNALS}
+class _Signals:
+    """Make of a signal an Interrupted, but only where nothing is half done.
 
-    def caught():
-        for number in receive.recv(64):
-            if number in SIGNALS:
-                raise Interrupted(number)
+    Bytes on `socket` say that one came; within `anywhere()` it is raised at once,
+    for work that may take long and leaves nothing behind.
+    """
+
+    def __enter__(self):
+        self.socket, self._send = socket.socketpair()
+        self.socket.setblocking(False)
+        self._send.setblocking(False)
+        self._open = False
+        self._old_fd = signal.set_wakeup_fd(self._send.fileno(), warn_on_full_buffer=False)
+        self._old = {s: signal.signal(s, self._caught) for s in SIGNALS}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._old_fd)
+        self.socket.close()
+        self._send.close()
+
+    def _caught(self, number, _frame):
+        if self._open:
+            raise Interrupted(number)
+
+    def check(self):
+        """Raise Interrupted if a signal came."""
+        with contextlib.suppress(BlockingIOError):
+            for number in self.socket.recv(64):
+                if number in SIGNALS:
+                    raise Interrupted(number)
         return True
 
-    selector.register(receive, selectors.EVENT_READ, caught)
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(old_fd)
-        receive.close()
-        send.close()
+    @contextlib.contextmanager
+    def anywhere(self):
+        """Let a signal end what is inside."""
+        self._open = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._open = False
 
 
 def run_groups(groups, jobs=1, done=None):
@@ -783,7 +818,9 @@ def run_groups(groups, jobs=1, done=None):
     selector = selectors.DefaultSelector()
 
     def start(guest):
-        guest.start(guest.accel or ("tcg" if guest.icount else find_accel(guest.kernel)))
+        with signals.anywhere():
+            guest.prepare()
+        guest.start()
         for source, call in guest.sources():
             selector.register(source, selectors.EVENT_READ, call)
 
@@ -794,11 +831,13 @@ def run_groups(groups, jobs=1, done=None):
                 selector.unregister(source)
         guest.close()
 
-    with selector, _signals(selector):
+    with selector, _Signals() as signals:
+        selector.register(signals.socket, selectors.EVENT_READ, signals.check)
         try:
             while True:
                 while more and len(live) < jobs:
-                    group = next(groups, None)
+                    with signals.anywhere():
+                        group = next(groups, None)
                     if group is None:
                         more = False
                         break
@@ -843,6 +882,11 @@ def build_dir():
     return os.environ.get("BUILD") or os.path.join(top, "build")
 
 
+def kernel_of(flavour):
+    """Where 'make kernel FLAVOUR=flavour' puts the kernel."""
+    return os.path.join(build_dir(), "kernel", flavour, "arch/x86/boot/bzImage")
+
+
 _accel = None
 
 
@@ -866,12 +910,17 @@ def find_accel(kernel):
 
 def _remembered_accel(kernel):
     """find_accel() by the file build/accel, under a lock."""
-    os.makedirs(build_dir(), exist_ok=True)
     path = os.path.join(build_dir(), "accel")
     version = subprocess.run([find_qemu(), "--version"], stdout=subprocess.PIPE, check=True, text=True)
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         key = [version.stdout.splitlines()[0], os.uname().release, stream.read().strip(), os.getuid()]
-    with open(path, "a+", encoding="utf-8") as stream:
+    try:
+        os.makedirs(build_dir(), exist_ok=True)
+        stream = open(path, "a+", encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(f"{path}: {error.strerror}; set BUILD= to a folder of your own, "
+                           "or ACCEL=kvm|tcg") from None
+    with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         stream.seek(0)
         with contextlib.suppress(ValueError, TypeError, KeyError):

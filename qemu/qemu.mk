@@ -8,11 +8,33 @@ GUEST_CFLAGS := -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -static
 # source is said below.
 GUEST_PROGRAMS := guestctl verify bench scribble
 GUEST_BASE := $(GUEST_OUT)/base.cpio
-VM := KERNEL=$(KERNEL) qemu/vm
+GUEST_TESTS := $(patsubst qemu/tests/%.c,$(GUEST_OUT)/tests/%,$(filter-out %/TEMPLATE.c,$(wildcard qemu/tests/*.c)))
+# What "make shell" mounts.
+SHELL_IMAGE = $(or $(IMAGE),$(wildcard $(BUILD)/rootfs/golden.erofs))
 
 .PHONY: guest
 guest: packages ## guest: build the programs of the guests and the base initramfs
-	@$(MAKE) --no-print-directory $(GUEST_BASE)
+	@$(MAKE) --no-print-directory -s $(GUEST_BASE) $(GUEST_TESTS)
+
+# A guest kernel that is there is taken as it is, so that one test runs in
+# seconds; "make kernel" brings it up to date.
+.PHONY: guest-kernel
+guest-kernel:
+	@test -e $(KERNEL) || $(MAKE) --no-print-directory kernel
+	@test -e $(MKFS) || $(MAKE) --no-print-directory utils
+
+.PHONY: shell
+shell: guest guest-kernel ## shell: an interactive guest with IMAGE (default: the golden image) mounted
+	@image='$(SHELL_IMAGE)'; \
+	KERNEL=$(KERNEL) qemu/vm shell --device "pmem:$${image:-$$(qemu/vm image tree)}" $(SHELL_ARGS)
+
+.PHONY: test
+test: guest guest-kernel ## test: run the guest tests of T (default: all) on FLAVOUR
+	@qemu/vm test --flavour $(FLAVOUR) $(or $(T),--all)
+
+.PHONY: new-test
+new-test: ## new-test: make the guest test NAME from the template (EXT=c for one in C)
+	@qemu/vm new-test '$(NAME)' $(EXT)
 
 $(GUEST_OUT)/guestctl $(GUEST_OUT)/init: qemu/guest/guest.c
 $(GUEST_OUT)/verify $(GUEST_OUT)/bench: qemu/guest/filelist.c
@@ -21,6 +43,10 @@ $(GUEST_OUT)/verify: LDLIBS := -lcrypto
 $(GUEST_OUT)/%: qemu/guest/%.c $(wildcard qemu/guest/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
+
+$(GUEST_OUT)/tests/%: qemu/tests/%.c qemu/guest/guest.c $(wildcard qemu/guest/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -Iqemu/guest -o $@ $(filter %.c,$^) $(LDLIBS)
 
 $(GUEST_BASE): qemu/mkinitramfs qemu/cpio.py $(GUEST_OUT)/init \
 	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh

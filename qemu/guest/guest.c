@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What a program in a guest says to the harness; guest.h says more. */
 #include <errno.h>
-#include <stddef.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
 
-#define MAX_NAME	63
-
-static int send_all(int fd, const char *p, size_t n)
+static int write_all(int fd, const char *p, size_t n)
 {
 	while (n) {
-		ssize_t done = send(fd, p, n, MSG_NOSIGNAL);
+		ssize_t done = write(fd, p, n);
 
 		if (done < 0) {
 			if (errno == EINTR)
@@ -28,41 +28,54 @@ static int send_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-/* Send "VERB TEXT" as one line and wait for the answer "ok". */
+/* Send "VERB TOKEN TEXT" as one line and wait for the answer "ok". */
 static int request(const char *verb, const char *text)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	size_t len = strlen(text);
-	char *line, answer[8];
-	int fd, ret = -1;
+	char token[GUEST_TOKEN], path[sizeof(GUEST_ANSWER) + GUEST_TOKEN], reply[8];
+	size_t len = strlen(text), head;
+	int fd = -1, back = -1, ret = -1;
+	struct timespec now;
+	char *line;
 	ssize_t n;
 
-	line = malloc(len + 1);
+	line = malloc(len + 2 * GUEST_TOKEN);
 	if (!line)
 		return -1;
+	/* A process id alone repeats in another pid name space. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(token, sizeof(token), "%d.%lld.%ld", (int)getpid(),
+		 (long long)now.tv_sec, now.tv_nsec);
+	snprintf(path, sizeof(path), GUEST_ANSWER "%s", token);
+	head = sprintf(line, "%.20s %s ", verb, token);
 	for (size_t i = 0; i < len; i++)
-		line[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
-	line[len] = '\n';
+		line[head + i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
+	line[head + len] = '\n';
 
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		goto free;
-	memcpy(sa.sun_path + 1, GUEST_SOCKET, strlen(GUEST_SOCKET));
-	if (connect(fd, (struct sockaddr *)&sa,
-		    offsetof(struct sockaddr_un, sun_path) + 1 + strlen(GUEST_SOCKET)) ||
-	    send_all(fd, verb, strlen(verb)) || send_all(fd, " ", 1) ||
-	    send_all(fd, line, len + 1))
-		goto close;
+	fd = open(GUEST_REQUESTS, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || mkfifo(path, 0600))
+		goto out;
+	/* For both ways, so that init finds a reader and the read no early end. */
+	back = open(path, O_RDWR | O_CLOEXEC);
+	if (back < 0 || flock(fd, LOCK_EX))
+		goto unlink;
+	n = write_all(fd, line, head + len + 1);
+	flock(fd, LOCK_UN);
+	if (n)
+		goto unlink;
 	do {
-		n = recv(fd, answer, sizeof(answer), 0);
+		n = read(back, reply, sizeof(reply));
 	} while (n < 0 && errno == EINTR);
-	if (n == 3 && !memcmp(answer, "ok\n", 3))
+	if (n == 3 && !memcmp(reply, "ok\n", 3))
 		ret = 0;
 	else if (n >= 0)
 		errno = EPROTO;
-close:
-	close(fd);
-free:
+unlink:
+	unlink(path);
+out:
+	if (back >= 0)
+		close(back);
+	if (fd >= 0)
+		close(fd);
 	free(line);
 	return ret;
 }
@@ -71,7 +84,7 @@ int guest_barrier(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (!len || len > MAX_NAME ||
+	if (!len || len >= GUEST_NAME ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != len) {
 		errno = EINVAL;
 		return -1;

@@ -2,16 +2,20 @@
 /*
  * What a program in a guest says to the harness on the host.
  *
- * Only init may hold the virtio port, so programs talk to init, over a local
- * socket in the abstract name space (a chroot reaches it, a network name space
- * of its own does not).  Each request is one connection: a line there, a line
- * back.
+ * Only init may hold the virtio port, so programs ask init, through named pipes
+ * (a guest kernel has no sockets): a request is one line "VERB TOKEN TEXT" to
+ * GUEST_REQUESTS, under a lock on it since a line may be longer than what a pipe
+ * takes at once; the answer is one line from the pipe GUEST_ANSWER TOKEN, which
+ * the program makes and removes.  A program in a chroot needs /harness there.
  */
 #ifndef GUEST_H
 #define GUEST_H
 
-/* Name of init's socket: bind to a NUL byte and these characters. */
-#define GUEST_SOCKET	"erofs-ramdax"
+#define GUEST_REQUESTS	"/harness/requests"
+#define GUEST_ANSWER	"/harness/answer."
+/* Longest token and barrier name, with their NUL. */
+#define GUEST_TOKEN	64
+#define GUEST_NAME	64
 
 /**
  * guest_barrier - wait until every guest of this run is at the same barrier
@@ -20,8 +24,8 @@
  * The harness calls its owner back while all guests wait here, then lets all
  * of them go on.  A barrier of one guest works as well.
  *
- * Return: 0, or -1 with errno (EINVAL: a bad name; ECONNREFUSED: not in a
- * guest of the harness).
+ * Return: 0, or -1 with errno (EINVAL: a bad name; ENOENT: not in a
+ * guest of the harness, or in a chroot without /harness).
  */
 int guest_barrier(const char *name);
 

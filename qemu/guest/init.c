@@ -34,7 +34,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +41,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,24 +49,30 @@
 #include "guest.h"
 
 #define PORT_NAME	"erofs-ramdax"
-#define MAX_CLIENTS	32
+#define MAX_WAITING	64
 #define DEVICE_WAIT_MS	3000
 #define BYE_WAIT_MS	5000
 #define EXIT_NO_START	125
 
-/* A line being collected from a pipe or a socket. */
+/* A line being collected from a pipe or the port. */
 struct reader {
 	int fd;
-	const char *event;	/* of an output pipe; NULL for a client */
+	const char *event;	/* of an output pipe */
 	char *buf;
 	size_t len, alloc;
-	char barrier[64];	/* a client that waits */
+};
+
+/* A program at a barrier; free if it has no token. */
+struct waiting {
+	char token[GUEST_TOKEN];
+	char barrier[GUEST_NAME];
 };
 
 static int port = -1;
 static struct reader output[2];
-static struct reader clients[MAX_CLIENTS];
+static struct reader requests;
 static struct reader from_host;
+static struct waiting waiting[MAX_WAITING];
 
 static void port_write(const char *p, size_t n)
 {
@@ -348,18 +351,18 @@ static int link_devices(void)
 	return 0;
 }
 
-static int listen_clients(void)
+/* Open for both ways, so that it never ends when a program closes it. */
+static int open_requests(void)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd;
 
-	memcpy(sa.sun_path + 1, GUEST_SOCKET, strlen(GUEST_SOCKET));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa,
-			   offsetof(struct sockaddr_un, sun_path) + 1 + strlen(GUEST_SOCKET)) ||
-	    listen(fd, 8)) {
-		send_error("no socket for guestctl: %s (CONFIG_UNIX?)", strerror(errno));
-		return -1;
-	}
+	if (chmod("/harness", 01777) || mkfifo(GUEST_REQUESTS, 0666) ||
+	    chmod(GUEST_REQUESTS, 0666))
+		fd = -1;
+	else
+		fd = open(GUEST_REQUESTS, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		send_error("%s: %s", GUEST_REQUESTS, strerror(errno));
 	return fd;
 }
 
@@ -427,34 +430,64 @@ static void pump_output(struct reader *r, bool last)
 	}
 }
 
-static void client_answer(struct reader *c, const char *answer)
+static void answer(const char *token, const char *text)
 {
-	send(c->fd, answer, strlen(answer), MSG_NOSIGNAL);
-	reader_close(c);
+	char path[sizeof(GUEST_ANSWER) + GUEST_TOKEN];
+	int fd;
+
+	snprintf(path, sizeof(path), GUEST_ANSWER "%s", token);
+	/* A program that was killed has left nobody to read it. */
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
+	close(fd);
 }
 
-static void pump_client(struct reader *c)
+/* One line of GUEST_REQUESTS: VERB TOKEN TEXT. */
+static void serve_request(char *line)
 {
-	bool open = reader_fill(c);
-	size_t len;
-	char *line = reader_line(c, &len);
+	char *verb = line, *token = strchr(line, ' '), *text;
+	int i;
 
-	if (line && !strncmp(line, "ready ", 6) && len - 6 < sizeof(c->barrier)) {
-		strcpy(c->barrier, line + 6);
-		send_text("ready", "name", line + 6, len - 6);
-	} else if (line && !strncmp(line, "result ", 7)) {
+	text = token ? strchr(token + 1, ' ') : NULL;
+	if (!text || text - token > GUEST_TOKEN)
+		return;
+	*token++ = '\0';
+	*text++ = '\0';
+	if (!strcmp(verb, "ready") && strlen(text) < GUEST_NAME) {
+		for (i = 0; i < MAX_WAITING && waiting[i].token[0]; i++)
+			;
+		if (i == MAX_WAITING) {
+			answer(token, "too many wait at a barrier\n");
+			return;
+		}
+		strcpy(waiting[i].token, token);
+		strcpy(waiting[i].barrier, text);
+		send_text("ready", "name", text, strlen(text));
+	} else if (!strcmp(verb, "result")) {
 		static const char head[] = "{\"event\":\"result\",\"value\":";
 
 		port_write(head, strlen(head));
-		port_write(line + 7, len - 7);
+		port_write(text, strlen(text));
 		port_write("}\n", 2);
-		client_answer(c, "ok\n");
-	} else if (line) {
-		client_answer(c, "bad request\n");
-	} else if (!open) {
-		reader_close(c);
+		answer(token, "ok\n");
+	} else {
+		answer(token, "bad request\n");
 	}
-	free(line);
+}
+
+static void pump_requests(void)
+{
+	size_t len;
+	char *line;
+
+	reader_fill(&requests);
+	while ((line = reader_line(&requests, &len))) {
+		serve_request(line);
+		free(line);
+	}
 }
 
 /* Return: true when the host said "bye". */
@@ -467,9 +500,11 @@ static bool pump_host(void)
 	reader_fill(&from_host);
 	while ((line = reader_line(&from_host, &len))) {
 		if (!strncmp(line, "go ", 3)) {
-			for (int i = 0; i < MAX_CLIENTS; i++)
-				if (clients[i].fd >= 0 && !strcmp(clients[i].barrier, line + 3))
-					client_answer(&clients[i], "ok\n");
+			for (int i = 0; i < MAX_WAITING; i++)
+				if (waiting[i].token[0] && !strcmp(waiting[i].barrier, line + 3)) {
+					answer(waiting[i].token, "ok\n");
+					waiting[i].token[0] = '\0';
+				}
 		} else if (!strcmp(line, "dump")) {
 			put("/proc/sys/kernel/printk", "8");
 			put("/proc/sysrq-trigger", "w");
@@ -532,43 +567,31 @@ static pid_t start_command(char **argv, const char *tty)
 }
 
 /* Serve everybody until the command ends. Return: its status. */
-static int serve(pid_t command, int listener, int sigfd)
+static int serve(pid_t command, int sigfd)
 {
 	int status = -1;
 
 	while (status < 0) {
-		struct pollfd fds[5 + MAX_CLIENTS] = {
+		struct pollfd fds[] = {
 			{ .fd = sigfd, .events = POLLIN },
 			{ .fd = port, .events = POLLIN },
-			{ .fd = listener, .events = POLLIN },
+			{ .fd = requests.fd, .events = POLLIN },
 			{ .fd = output[0].fd, .events = POLLIN },
 			{ .fd = output[1].fd, .events = POLLIN },
 		};
 		struct signalfd_siginfo si;
-		int wstatus, fd, i;
 		pid_t pid;
+		int wstatus;
 
-		for (i = 0; i < MAX_CLIENTS; i++)
-			fds[5 + i] = (struct pollfd){ .fd = clients[i].fd, .events = POLLIN };
-		if (poll(fds, 5 + MAX_CLIENTS, -1) < 0)
+		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0)
 			continue;
-		for (i = 0; i < 2; i++)
+		for (int i = 0; i < 2; i++)
 			if (fds[3 + i].revents)
 				pump_output(&output[i], false);
-		for (i = 0; i < MAX_CLIENTS; i++)
-			if (fds[5 + i].revents)
-				pump_client(&clients[i]);
+		if (fds[2].revents & POLLIN)
+			pump_requests();
 		if (fds[1].revents & POLLIN)
 			pump_host();
-		if (fds[2].revents & POLLIN) {
-			fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-			for (i = 0; i < MAX_CLIENTS && clients[i].fd >= 0; i++)
-				;
-			if (fd >= 0 && i < MAX_CLIENTS)
-				clients[i].fd = fd;
-			else if (fd >= 0)
-				close(fd);
-		}
 		if (fds[0].revents & POLLIN && read(sigfd, &si, sizeof(si)) == sizeof(si)) {
 			while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0)
 				if (pid == command)
@@ -612,7 +635,7 @@ static void finish(int status)
 
 int main(void)
 {
-	int sigfd, listener, status = EXIT_NO_START;
+	int sigfd, status = EXIT_NO_START;
 	char *text, **argv, **env, *tty;
 	static const char start[] = "{\"event\":\"start\"}\n";
 	sigset_t chld;
@@ -620,8 +643,6 @@ int main(void)
 	pid_t pid;
 
 	mount_initial();
-	for (int i = 0; i < MAX_CLIENTS; i++)
-		clients[i].fd = -1;
 	output[0].fd = output[1].fd = -1;
 	port = open_port();
 	from_host.fd = port;
@@ -632,7 +653,7 @@ int main(void)
 	}
 	fcntl(port, F_SETFL, 0);
 
-	setenv("PATH", "/harness/bin:/bin:/sbin:/usr/bin:/usr/sbin", 1);
+	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
 	setenv("HOME", "/root", 1);
 	setenv("TERM", "linux", 0);
 	len = 0;
@@ -649,18 +670,18 @@ int main(void)
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	sigfd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-	listener = listen_clients();
+	requests.fd = open_requests();
 	if (sigfd < 0)
 		send_error("signalfd: %s (CONFIG_SIGNALFD?)", strerror(errno));
 	else if (!argv || !argv[0])
 		send_error("/harness/argv names no command");
-	else if (listener >= 0 && !link_devices()) {
+	else if (requests.fd >= 0 && !link_devices()) {
 		port_write(start, strlen(start));
 		pid = start_command(argv, tty);
 		if (pid < 0)
 			send_error("cannot start %s: %s", argv[0], strerror(errno));
 		else
-			status = serve(pid, listener, sigfd);
+			status = serve(pid, sigfd);
 	}
 	finish(status);
 }

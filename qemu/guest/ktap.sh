@@ -1,37 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# KTAP for shell tests: ". /harness/ktap.sh", then
+# KTAP for shell tests in a guest; the words are those of ci/tap.sh:
 #
-#   plan N                    say how many results follow
-#   check "NAME" COMMAND...   one result: ok if the command succeeds; what it
-#                             printed is shown if it fails
-#   deny "NAME" COMMAND...    one result: ok if the command fails by itself
-#                             (not by a signal)
-#   skip "NAME" REASON        one result that could not be had
-#   note TEXT                 a remark
+#   ok STATUS NAME     a result: good if STATUS is 0
+#   check NAME CMD...  a result: good if CMD exits 0; what it printed is shown if
+#                      it does not, and its status is returned
+#   fails NAME REGEX CMD...
+#                      a result: good if CMD exits with an error of its own (not
+#                      by a signal) and a line of its output matches REGEX
+#   skip NAME REASON   a result that could not be had
+#   comment            standard input as remarks
+#   done_testing       the plan; the last call
 #
-# The script ends with status 1 if a result was not ok.
+# The script ends with status 1 if a result was not good.
 
-ktap_number=0
+ktap_count=0
 ktap_failed=0
+echo "KTAP version 1"
+trap '[ $ktap_failed = 0 ] || exit 1' EXIT
 
-plan()
+comment() { sed 's/^/# /'; }
+
+ok()
 {
-	echo "KTAP version 1"
-	echo "1..$1"
-	trap '[ $ktap_failed = 0 ] || exit 1' EXIT
-}
-
-note() { echo "# $*"; }
-
-ktap_result() # 0|1 NAME
-{
-	ktap_number=$((ktap_number + 1))
+	ktap_count=$((ktap_count + 1))
 	if [ "$1" = 0 ]; then
-		echo "ok $ktap_number - $2"
+		echo "ok $ktap_count - $2"
 	else
 		ktap_failed=1
-		echo "not ok $ktap_number - $2"
+		echo "not ok $ktap_count - $2"
 	fi
 }
 
@@ -42,27 +39,30 @@ check()
 	shift
 	out=$("$@" 2>&1)
 	status=$?
-	[ $status = 0 ] || echo "$out
-status $status: $*" | sed 's/^/# /'
-	[ $status = 0 ]
-	ktap_result $? "$name"
+	[ $status = 0 ] || printf '%s\n' "$out" "status $status: $*" | comment
+	ok $status "$name"
+	return $status
 }
 
-deny()
+fails()
 {
-	local name=$1 out status
+	local name=$1 regex=$2 out status bad=1
 
-	shift
+	shift 2
 	out=$("$@" 2>&1)
 	status=$?
-	[ $status -gt 0 ] && [ $status -lt 126 ] || echo "$out
-status $status, but it was to fail: $*" | sed 's/^/# /'
-	[ $status -gt 0 ] && [ $status -lt 126 ]
-	ktap_result $? "$name"
+	if [ $status -gt 0 ] && [ $status -lt 126 ] && printf '%s\n' "$out" | grep -qE -e "$regex"; then
+		bad=0
+	else
+		printf '%s\n' "$out" "status $status, wanted an error like /$regex/: $*" | comment
+	fi
+	ok $bad "$name"
 }
 
 skip()
 {
-	ktap_number=$((ktap_number + 1))
-	echo "ok $ktap_number - $1 # SKIP $2"
+	ktap_count=$((ktap_count + 1))
+	echo "ok $ktap_count - $1 # SKIP $2"
 }
+
+done_testing() { echo "1..$ktap_count"; }

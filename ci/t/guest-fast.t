@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# All guest tests on the kernel of flavour "fast".
+cd "$(dirname "$0")/../.." && exec qemu/vm test --all --tap --flavour fast
