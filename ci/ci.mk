@@ -23,3 +23,7 @@ check: packages utils host-tools guest kernel ## check: run all tests, host and 
 .PHONY: check-series
 check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse
 	@ci/check ci/t/series.t
+
+.PHONY: prove-fixes
+prove-fixes: packages utils guest ## prove-fixes: build the kernel without each fix, and see its test fail (slow)
+	@ci/check -v ci/prove-fixes
