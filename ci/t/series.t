@@ -9,6 +9,7 @@
 # build/check, so that a second run is quick.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+top=$PWD
 : "${BUILD:=$PWD/build}"
 . ci/tap.sh
 
@@ -47,13 +48,13 @@ applies() # BASE CODENAME VERSION
 		cd "$dir" || exit 1
 		export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
 		git init -q && git add -A -f && git commit -q --allow-empty -m base || exit 1
-		git am -q "$OLDPWD/patches/$base"/[0-9]*[1-9]-*.patch
+		git am -q "$top/patches/$base"/*.patch
 	) || return 1
 	rm -rf "$dir"
 	prove "apply-$id"
 }
 
-numbered() { find "patches/$1" -name '[0-9]*.patch' ! -name '0000-*' | sort; }
+numbered() { find "patches/$1" -name '*.patch' | sort; }
 
 for base in $(ci/series list); do
 	[ -n "$(numbered "$base")" ] || continue
