@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The demo on a small tree: what it reports, and that it notices when something
+# is wrong with the image, the list, the guest or the request.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. ci/tap.sh
+
+var() { make -s "print-$1"; }
+BUILD=$(var BUILD) KERNEL=$(var KERNEL) HOSTPAGES=$(var HOSTPAGES) MKFS=$(var MKFS) FSCK=$(var FSCK)
+export BUILD MKFS FSCK
+unset ROOTFS IMAGE
+
+# A tree that demo.sh can chroot into: a shell and nothing else.
+mkdir -p "$T"/tree/{bin,data}
+cp /bin/busybox "$T/tree/bin/busybox"
+for applet in sh cat echo; do ln -s busybox "$T/tree/bin/$applet"; done
+for i in $(seq 40); do seq $((i * 1000)) $((i * 1000 + 20000)) > "$T/tree/data/$i"; done
+touch "$T/tree/empty"
+chmod 755 "$T" # mmdebstrap-made trees are readable too
+
+rootfs() { ROOTFS=$1 IMAGE='' qemu/rootfs "$T/out" -Enoinline_data; }
+image() { ROOTFS='' IMAGE=$1 qemu/rootfs "$T/out" -Enoinline_data; }
+demo() # OPTION...
+{
+	qemu/demo --image "$T/out/golden.erofs" --list "$T/out/golden.list" --kernel "$KERNEL" \
+		--hostpages "$HOSTPAGES" --report "$T/report.json" "$@"
+}
+says() { jq -e "$1" "$T/report.json"; }
+
+check "an image is made of a directory" rootfs "$T/tree"
+check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 42
+sum=$(sha256sum < "$T/out/golden.erofs")
+check "nothing is made anew when nothing changed" sh -c "ROOTFS='$T/tree' qemu/rootfs '$T/out' -Enoinline_data 2>&1 | (! grep .)"
+
+check "three guests prove that they share" demo --guests 3
+for q in '.result == "shared"' '.guests | length == 3' \
+	'[.guests[] | .files_verified == 42 and .tree_ok] | all' \
+	'[.guests[] | .cached_kib, .buffers_kib, .slab_kib | numbers] | length == 9' \
+	'[.guests[] | .cached_kib + .buffers_kib < 2000] | all' \
+	'[.guests[] | .write_attempts == 9 and .writes_that_reached_the_image == 0] | all' \
+	'.guests[0].programs | .shell == "ok" and .perl == "absent"' \
+	'.unique_bytes <= .image_bytes and .unique_bytes > 5000000' \
+	'[.guests[] | (.image_pss_bytes * 3 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
+	'.private_copies_bytes - .unique_bytes == .saved_bytes and .saved_bytes > .unique_bytes'; do
+	check "report: $q" says "$q"
+done
+check "the image is what it was" test "$sum" = "$(sha256sum < "$T/out/golden.erofs")"
+
+fails "one guest proves nothing" 'one guest shares with nobody' demo --guests 1
+fails "no guests" 'GUESTS=0: between 1 and 16' make -s demo GUESTS=0
+fails "too many guests" 'between 1 and 16' demo --guests 17
+fails "a device that is no memory" "'blk' is no memory device" demo --devices blk
+fails "a device without DAX" 'the kernel turned DAX off' demo --devices nvdimm
+fails "no kernel" 'No such file.*make kernel' demo --kernel "$T/none"
+fails "something else for a kernel" 'is no x86 kernel' demo --kernel /bin/busybox
+
+# One byte of a file, on the host's side, after the list was made.
+cp "$T/out/golden.erofs" "$T/good"
+at=$(grep -abom1 '40000' "$T/out/golden.erofs" | cut -d: -f1)
+printf 5 | dd of="$T/out/golden.erofs" bs=1 seek="$at" conv=notrunc status=none
+fails "a byte of the image is another one" 'data/[0-9]+: read\(2\) gives other bytes' demo --guests 2
+check "the report says how many files are right" says \
+	'.result == "failed" and ([.guests[] | .files_verified < 42 and .files_verified > 35] | all)'
+cp "$T/good" "$T/out/golden.erofs"
+# The superblock's magic number.
+printf x | dd of="$T/out/golden.erofs" bs=1 seek=1024 conv=notrunc status=none
+fails "an image that is none" 'cannot be mounted with dax=always' demo --guests 2
+truncate -s 3000000 "$T/out/golden.erofs"
+fails "an image that is not padded" 'truncate -s %2M' demo --guests 2
+mv "$T/good" "$T/out/golden.erofs"
+
+# The user's own image, and wrong ones.
+cp "$T/out/golden.erofs" "$T/own.erofs"
+check "IMAGE= is taken and listed" image "$T/own.erofs"
+check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 42
+check "IMAGE= is not changed" cmp "$T/own.erofs" "$T/out/golden.erofs"
+fails "IMAGE= is no file" 'is no file' image "$T/none"
+fails "IMAGE= is no EROFS image" 'is no EROFS image.*mkfs.erofs' image /bin/busybox
+fails "ROOTFS= does not exist" 'does not exist' rootfs "$T/none"
+mkdir "$T/hollow"
+fails "ROOTFS= holds no file" 'holds no regular file' rootfs "$T/hollow"
+fails "ROOTFS= and IMAGE=" 'not both' env ROOTFS="$T/tree" IMAGE="$T/own.erofs" qemu/rootfs "$T/out"
+tar -C "$T/tree" -cf "$T/tree.tar" .
+check "ROOTFS= is a tar file" rootfs "$T/tree.tar"
+check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 42
+check "nothing of failed runs is left" sh -c "! ls '$T'/out/tmp.* 2>/dev/null"
+done_testing
