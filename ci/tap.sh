@@ -24,11 +24,15 @@ comment() { sed 's/^/# /'; }
 
 ok()
 {
+	local name
+
+	# A point is one line.
+	name=$(echo "$2" | tr -s '[:space:]' ' ')
 	tap_count=$((tap_count + 1))
 	if [ "$1" = 0 ]; then
-		echo "ok $tap_count - $2"
+		echo "ok $tap_count - $name"
 	else
-		echo "not ok $tap_count - $2"
+		echo "not ok $tap_count - $name"
 		tap_failed=$((tap_failed + 1))
 	fi
 }

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The benchmark on a small tree: every row runs, figures repeat, memory is what
+# the backend promises.  The series' kernel stands for the base as well, which
+# "make bench" builds and this test does not.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. ci/tap.sh
+
+var() { make -s "print-$1"; }
+BUILD=$(var BUILD) KERNEL=$(var KERNEL) MKFS=$(var MKFS) FSCK=$(var FSCK)
+export BUILD MKFS FSCK IMAGE=
+unset FLAVOUR
+
+mkdir -p "$T/tree"
+for i in $(seq 60); do seq $((i * 1000)) $((i * 1000 + 15000)) > "$T/tree/$i"; done
+ROOTFS=$T/tree qemu/rootfs "$T/out" -Enoinline_data 2> "$T/log" || cat "$T/log"
+
+bench() # OPTION...
+{
+	qemu/bench --image "$T/out/golden.erofs" --list "$T/out/golden.list" --kernel "$KERNEL" \
+		--base-kernel "$KERNEL" --work "$T/bench" "$@"
+}
+says() { jq -e "$1" "$T/bench/bench.json"; }
+
+check "every row runs" bench
+for q in '[.rows[].id] == ["erofs-dax", "erofs-dax-base", "erofs-blk", "erofs-blk-base", "ext4-dax", "squashfs", "tmpfs"]' \
+	'.workload.files == 60' \
+	'.workload.bytes as $b | [.rows[].runs[0][] | select(.pass | test("read|mmap")) | .bytes == $b] | all and length == 35' \
+	'[.rows[].runs[0][] | select(.pass != "start") | .ns > 0 and .memfree_kib > 0] | all and length == 42' \
+	'(.workload.bytes / 1024) as $k | [.rows[] | {(.id): .cache_and_buffers_kib}] | add |
+		."erofs-dax" < $k / 4 and ."ext4-dax" < $k / 4 and ."erofs-blk" > $k and .squashfs > $k' \
+	'(.workload.bytes / 4096) as $p | [.rows[] | select(.id == "erofs-dax") | .runs[0][] | select(.pass == "mmap").faults >= $p] | all and length == 1'; do
+	check "bench.json: $q" says "$q"
+done
+
+check "two runs of a row differ by at most 1 %" bench --row erofs-dax --repeat 2
+check "the spread is measured" says '.spread > 0 and .spread <= 0.01 and (.rows[0].runs | length == 2)'
+fails "a row that is not there" "no row 'ext5'; there are: erofs-dax" bench --row ext5
+fails "no repetition" 'at least 1' bench --repeat 0
+fails "a list that names other files" "row erofs-dax failed; repeat it with: make bench ROWS=erofs-dax" sh -c "
+	printf '%064d  %s\0' 0 none > '$T/list'
+	exec qemu/bench --image '$T/out/golden.erofs' --list '$T/list' --kernel '$KERNEL' \
+		--base-kernel '$KERNEL' --work '$T/bench' --row erofs-dax"
+done_testing
