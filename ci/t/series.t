@@ -81,7 +81,6 @@ done
 base=linux-6.12
 tree=$BUILD/$base
 work=$out/$base
-obj=$out/$base-obj
 
 dictionary=$(dpkg -L codespell | grep -m1 '/dictionary.txt$')
 
@@ -109,20 +108,20 @@ targets() # the changed files of the series, on stdin
 	done | sort -u
 }
 
-# Build the targets that this commit has, with W=1 and sparse; warnings, without
-# line numbers, go to FILE.
-build() # FILE TARGET...
+# Build the targets that this commit has, in the build directory of a variant,
+# with W=1 and sparse; warnings, without line numbers, are added to FILE.
+build() # FILE VARIANT TARGET...
 {
-	local file=$1 t have=()
+	local file=$1 variant=$2 t have=()
 
-	shift
+	shift 2
 	for t in "$@"; do
 		case $t in
 		*/) [ ! -d "$work/$t" ] || have+=("$t") ;;
 		*)  [ ! -e "$work/${t%.o}.c" ] || have+=("$t") ;;
 		esac
 	done
-	CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 make -C "$work" O="$obj" CC="ccache gcc" \
+	CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 make -C "$work" O="$work-$variant" CC="ccache gcc" \
 		W=1 C=1 -j"$(nproc)" "${have[@]}" > "$T/make.log" 2>&1 || {
 		grep -E -A4 'error:|Error [0-9]' "$T/make.log" | head -n 20
 		return 1
@@ -131,14 +130,15 @@ build() # FILE TARGET...
 		sort -u >> "$file"
 }
 
-# One configuration: all options of the series that this commit knows are on,
+# Configure a variant: all options of the series that this commit knows are on,
 # but for those named.
-configure() # OPTION-OFF...
+configure() # VARIANT OPTION-OFF...
 {
-	local o
+	local variant=$1 o
 
+	shift
 	for o in "$@"; do echo "# $o is not set"; done > "$T/off.config"
-	CONFIG_ONLY=1 kernel/build fast "$work" "$obj" "$T/off.config"
+	CONFIG_ONLY=1 kernel/build fast "$work" "$work-$variant" "$T/off.config"
 }
 
 options_at() # COMMIT
@@ -147,29 +147,30 @@ options_at() # COMMIT
 		sed -nE 's/^\+(menu)?config ([A-Z0-9_]+)$/CONFIG_\2/p' | sort -u
 }
 
-builds() # COMMIT
+# Every option on; every option off; and with EACH, each one off alone.
+builds() # COMMIT [EACH]
 {
-	local commit=$1 new opts variants v
+	local commit=$1 each=${2:-} new opts o
 
 	ci/series worktree $base "$work" "$commit" || return 1
 	mapfile -t opts < <(options_at "$commit")
-	# everything on; everything off; each one off
-	variants=("")
-	[ ${#opts[@]} -eq 0 ] || variants+=("${opts[*]}")
-	[ ${#opts[@]} -le 1 ] || variants+=("${opts[@]}")
 	: > "$T/warnings"
-	for v in "${variants[@]}"; do
+	# shellcheck disable=SC2086
+	configure on && build "$T/warnings" on $objects || { echo "with every option on"; return 1; }
+	# shellcheck disable=SC2086
+	[ ${#opts[@]} -eq 0 ] || { configure off "${opts[@]}" && build "$T/warnings" off $objects; } ||
+		{ echo "with every option off"; return 1; }
+	[ -z "$each" ] || [ ${#opts[@]} -le 1 ] || for o in "${opts[@]}"; do
 		# shellcheck disable=SC2086
-		configure $v || return 1
-		# shellcheck disable=SC2086
-		build "$T/warnings" $objects || {
-			echo "with ${v:-every option on}${v:+ off}"
-			return 1
-		}
+		configure off "$o" && build "$T/warnings" off $objects || { echo "with $o off"; return 1; }
 	done
 	new=$(sort -u "$T/warnings" | comm -13 "$out/base-warnings" -)
 	[ -z "$new" ] || { echo "new warnings:"; echo "$new"; return 1; }
 }
+
+# With SERIES_SECONDS patches are built until that time is over; the last state
+# is built always, and first.
+SERIES_SECONDS=${SERIES_SECONDS:-86400}
 
 if [ -n "$(numbered $base)" ] && [ "$(ci/series status $base)" = same ]; then
 	for p in $(numbered $base); do
@@ -179,25 +180,37 @@ if [ -n "$(numbered $base)" ] && [ "$(ci/series status $base)" = same ]; then
 	ci/series worktree $base "$work" base
 	objects=$(git -C "$tree" diff --name-only base series | targets)
 	toolchain=$(gcc --version; sparse --version; cat kernel/config/*.config)
-	# A commit is proved together with all that come before it.
-	chain=$(echo "$objects $toolchain" | key)
-	base_key=$chain
+	base_key=$(echo "$objects $toolchain" | key)
+	if ! proved "base-$base_key"; then
+		# The warnings that the base has of its own.
+		: > "$T/warnings"
+		# shellcheck disable=SC2086
+		configure on && build "$T/warnings" on $objects || ok 1 "the unpatched base builds"
+		sort -u "$T/warnings" > "$out/base-warnings"
+		prove "base-$base_key"
+	fi
+	# A patch is proved together with all that come before it.
+	chain=$base_key
+	chains=()
 	for c in "${commits[@]}"; do
 		chain=$({ echo "$chain"; git -C "$tree" show --format=%s "$c"; } | key)
-		name=$(git -C "$tree" log -1 --format=%s "$c")
-		if ! proved "build-$chain" && ! proved "base-$base_key"; then
-			# The warnings that the base has of its own.
-			: > "$T/warnings"
-			ci/series worktree $base "$work" base && configure &&
-				build "$T/warnings" $objects || { ok 1 "the unpatched base builds"; break; }
-			sort -u "$T/warnings" > "$out/base-warnings"
-			prove "base-$base_key"
-		fi
-		if proved "build-$chain"; then
-			ok 0 "builds alone, no new warning: $name (known)"
+		chains+=("$chain")
+	done
+	last=$((${#commits[@]} - 1))
+	if proved "series-$chain"; then
+		ok 0 "the whole series builds, with each option on and off (known)"
+	else
+		check "the whole series builds, with each option on and off" builds "${commits[last]}" each &&
+			prove "series-$chain"
+	fi
+	for i in "${!commits[@]}"; do
+		name="builds alone, no new warning: $(git -C "$tree" log -1 --format=%s "${commits[i]}")"
+		if proved "build-${chains[i]}"; then
+			ok 0 "$name (known)"
+		elif [ $SECONDS -gt "$SERIES_SECONDS" ]; then
+			skip "$name" "no time left for it; 'make check-series' takes all it needs"
 		else
-			check "builds alone, no new warning: $name" builds "$c" &&
-				prove "build-$chain"
+			check "$name" builds "${commits[i]}" && prove "build-${chains[i]}"
 		fi
 	done
 fi
