@@ -460,7 +460,11 @@ def _(place):
         while not (match := re.search(pattern, text)):
             ready = select.select([terminal], [], [], max(0, end - time.monotonic()))[0]
             expect(ready, f"no match for {pattern}", text.decode("utf-8", "replace"))
-            text += os.read(terminal, 4096)
+            try:
+                text += os.read(terminal, 4096)
+            except OSError:
+                # EIO: the other end is closed.
+                raise Failed(f"it ended without {pattern}", text.decode("utf-8", "replace")) from None
         text = text[match.end():]
 
     try:
@@ -468,11 +472,11 @@ def _(place):
         until(rb"/mnt # ")
         os.write(terminal, b"sleep 1000; echo back $?\r")
         until(rb"back \$\?\r")
-        time.sleep(0.5)
+        time.sleep(1)
         os.write(terminal, b"\x03")
         until(rb"/mnt # ")
         os.write(terminal, b"cat pmem0/deep/a/b/c/d/e/file; exit 3\r")
-        until(rb"deep\r\n")
+        until(rb"deep\r+\n")
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         pid = 0
         expect(status == 0, status)
