@@ -10,13 +10,16 @@ import concurrent.futures
 import contextlib
 import hashlib
 import os
+import pty
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -416,6 +419,82 @@ def _(place):
         first, last = (float(x) for x in re.findall(r"^[0-9.]+$", out, re.MULTILINE))
         counts.append(last - first)
     expect(abs(counts[0] - counts[1]) <= 0.02 * max(counts) + 0.02, counts)
+
+
+@case("a guest that a busy host starves is not taken for one that hangs")
+def _(place):
+    # Some hogs and the guest on one CPU of the host, where it gets a fifth.
+    cpu = {min(os.sched_getaffinity(0))}
+    hogs = [subprocess.Popen(["sh", "-c", "while :; do :; done"], preexec_fn=lambda: os.sched_setaffinity(0, cpu))
+            for _ in range(4)]
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cpu)
+        start = time.monotonic()
+        status, out = place.run("--timeout", "9", program=[
+            "sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done"])
+        seconds = time.monotonic() - start
+    finally:
+        os.sched_setaffinity(0, before)
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    expect(status == 0, status, out)
+    expect(seconds > 9, f"it took only {seconds:.1f} s: this shows nothing")
+
+
+# -- the shell
+
+@case("vm shell: images are mounted, Ctrl-C reaches the guest, the terminal is as before")
+def _(place):
+    image = guesttest.make_image("tree")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(VM, [VM, "shell", "--kernel", KERNEL, "--append", place.mark, "--device", "pmem:" + image])
+    mode = termios.tcgetattr(terminal)
+    text = b""
+
+    def until(pattern):
+        nonlocal text
+        end = time.monotonic() + 40
+        while not (match := re.search(pattern, text)):
+            ready = select.select([terminal], [], [], max(0, end - time.monotonic()))[0]
+            expect(ready, f"no match for {pattern}", text.decode("utf-8", "replace"))
+            try:
+                text += os.read(terminal, 4096)
+            except OSError:
+                # EIO: the other end is closed.
+                raise Failed(f"it ended without {pattern}", text.decode("utf-8", "replace")) from None
+        text = text[match.end():]
+
+    try:
+        until(rb"pmem0 is mounted on /mnt/pmem0 \(ro,dax=always\)")
+        until(rb"/mnt # ")
+        os.write(terminal, b"sleep 1000; echo back $?\r")
+        until(rb"back \$\?\r")
+        time.sleep(1)
+        os.write(terminal, b"\x03")
+        until(rb"/mnt # ")
+        os.write(terminal, b"cat pmem0/deep/a/b/c/d/e/file; exit 3\r")
+        until(rb"deep\r+\n")
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        pid = 0
+        expect(status == 0, status)
+        expect(termios.tcgetattr(terminal) == mode, "the terminal has another mode")
+    finally:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        os.close(terminal)
+    place.nothing_left()
+
+
+@case("vm shell without a terminal is refused")
+def _(place):
+    done = subprocess.run([VM, "shell", "--kernel", KERNEL], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    expect(done.returncode == 2, done.stdout)
+    seen(done.stdout, "the shell needs a terminal")
 
 
 # -- wrong use

@@ -43,7 +43,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -609,6 +609,18 @@ static int serve(pid_t command, int sigfd)
 	return status;
 }
 
+/* Wait until what the command wrote to its terminal has left the guest. */
+static void drain(const char *tty)
+{
+	int fd = open(tty, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (tcdrain(fd))
+		send_error("%s: %s", tty, strerror(errno));
+	close(fd);
+}
+
 static void finish(int status)
 {
 	struct pollfd p = { .fd = port, .events = POLLIN };
@@ -682,6 +694,8 @@ int main(void)
 			send_error("cannot start %s: %s", argv[0], strerror(errno));
 		else
 			status = serve(pid, sigfd);
+		if (tty)
+			drain(tty);
 	}
 	finish(status);
 }
