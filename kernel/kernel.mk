@@ -9,8 +9,12 @@ endif
 KERNEL_TREE := $(BUILD)/$(LINUX_BASE)
 KERNEL_OUT := $(BUILD)/kernel/$(FLAVOUR)
 KERNEL := $(KERNEL_OUT)/arch/x86/boot/bzImage
-# The unpatched base with the same configuration, to compare with.
-BASE_KERNEL := $(BUILD)/kernel/base/arch/x86/boot/bzImage
+# The unpatched base with the same configuration, to compare with.  The way from
+# its build directory to its sources is that of the series' kernel, so that
+# ccache finds what both have in common.
+BASE_TREE := $(BUILD)/base/$(LINUX_BASE)
+BASE_OUT := $(BUILD)/base/kernel/fast
+BASE_KERNEL := $(BASE_OUT)/arch/x86/boot/bzImage
 
 .PHONY: kernel
 kernel: packages ## kernel: build the guest kernel of FLAVOUR (fast or debug)
@@ -20,5 +24,5 @@ kernel: packages ## kernel: build the guest kernel of FLAVOUR (fast or debug)
 .PHONY: base-kernel
 base-kernel: packages
 	@ci/series tree $(LINUX_BASE)
-	@ci/series worktree $(LINUX_BASE) $(BUILD)/$(LINUX_BASE)-base
-	@kernel/build fast $(BUILD)/$(LINUX_BASE)-base $(BUILD)/kernel/base
+	@ci/series worktree $(LINUX_BASE) $(BASE_TREE)
+	@kernel/build fast $(BASE_TREE) $(BASE_OUT)

@@ -81,6 +81,7 @@ done
 base=linux-6.12
 tree=$BUILD/$base
 work=$out/$base
+obj=$out/obj
 
 dictionary=$(dpkg -L codespell | grep -m1 '/dictionary.txt$')
 
@@ -121,7 +122,7 @@ build() # FILE VARIANT TARGET...
 		*)  [ ! -e "$work/${t%.o}.c" ] || have+=("$t") ;;
 		esac
 	done
-	CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 make -C "$work" O="$work-$variant" CC="ccache gcc" \
+	CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 make -C "$work" O="$obj/$variant" CC="ccache gcc" \
 		W=1 C=1 -j"$(nproc)" "${have[@]}" > "$T/make.log" 2>&1 || {
 		grep -E -A4 'error:|Error [0-9]' "$T/make.log" | head -n 20
 		return 1
@@ -138,7 +139,7 @@ configure() # VARIANT OPTION-OFF...
 
 	shift
 	for o in "$@"; do echo "# $o is not set"; done > "$T/off.config"
-	CONFIG_ONLY=1 kernel/build fast "$work" "$work-$variant" "$T/off.config"
+	CONFIG_ONLY=1 kernel/build fast "$work" "$obj/$variant" "$T/off.config"
 }
 
 options_at() # COMMIT
