@@ -14,3 +14,26 @@ utils: packages ## utils: build erofs-utils (mkfs, fsck, dump, fuse)
 	@erofs-utils/build $(UTILS_TREE) $(UTILS_OUT) \
 		--enable-multithreading --enable-lz4 --enable-lzma \
 		--with-zlib --with-libzstd --with-selinux --enable-fuse
+
+# The same with sanitizers and libFuzzer, for broken images.
+.PHONY: fuzz-build
+fuzz-build: packages
+	@ci/series tree $(UTILS_BASE)
+	@CC=clang CFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=all" \
+		LDFLAGS="-fsanitize=address,undefined" \
+		erofs-utils/build $(UTILS_TREE) $(BUILD)/utils-fuzz --enable-fuzzing \
+		--enable-multithreading --enable-lz4 --enable-lzma --with-zlib --with-libzstd
+
+# ci/t/utils-fuzz.t is part of the checks.
+check: fuzz-build
+
+FUZZ_SECONDS ?= 1800
+
+.PHONY: fuzz-utils
+fuzz-utils: utils fuzz-build ## fuzz-utils: fuzz fsck.erofs and dump.erofs, FUZZ_SECONDS=1800 each
+	@ci/utils/fuzz fsck $(FUZZ_SECONDS)
+	@ci/utils/fuzz dump $(FUZZ_SECONDS)
+
+.PHONY: bench-utils
+bench-utils: utils ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
+	@ci/utils/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)
