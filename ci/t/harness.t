@@ -681,6 +681,9 @@ def _(place):
     expect(os.path.exists(place.path + "/log/probe.log"), "there is no log")
     dead = guest_test(place, head, "true", "echo c > /proc/sysrq-trigger")
     expect("panicked" in (dead.problem or ""), dead.problem, dead.detail)
+    lost = guest_test(place, head, "true", "mount -t tmpfs t /sys/kernel/debug; : > /sys/kernel/debug/kmemleak; "
+                                           "leaks none")
+    seen("\n".join(lost.detail), "^# scan$", "^not ok 4 - none$")
     status = guest_test(place, head, "true", "exit 5")
     expect("status 5" in (status.problem or ""), status.problem)
 

@@ -3,7 +3,7 @@
  * What a program in a guest says to the harness on the host.
  *
  * Only init may hold the virtio port, so programs ask init, through named pipes
- * (a guest kernel has no sockets): a request is one line "VERB TOKEN TEXT" to
+ * (which need no option of the kernel): a request is one line "VERB TOKEN TEXT" to
  * GUEST_REQUESTS, under a lock on it since a line may be longer than what a pipe
  * takes at once; the answer is one line from the pipe GUEST_ANSWER TOKEN, which
  * the program makes and removes.  A program in a chroot needs /harness there.

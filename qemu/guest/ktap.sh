@@ -9,6 +9,8 @@
 #                      a result: good if CMD exits with an error of its own (not
 #                      by a signal) and a line of its output matches REGEX
 #   skip NAME REASON   a result that could not be had
+#   leaks NAME         a result: good if kmemleak finds nothing; takes 10 s or more,
+#                      skipped where the kernel has no kmemleak
 #   comment            standard input as remarks
 #   done_testing       the plan; the last call
 #
@@ -63,6 +65,21 @@ skip()
 {
 	ktap_count=$((ktap_count + 1))
 	echo "ok $ktap_count - $1 # SKIP $2"
+}
+
+leaks()
+{
+	local file=/sys/kernel/debug/kmemleak out
+
+	[ -e $file ] || { skip "$1" "the kernel has no kmemleak"; return; }
+	# It reports objects from the age of 5 s on (MSECS_MIN_AGE); the second scan
+	# clears those whose pointer was on the move during the first.
+	sleep 6
+	echo scan > $file && echo scan > $file
+	out=$(cat $file)
+	[ -z "$out" ] || printf '%s\n' "$out" | head -n 60 | comment
+	[ -z "$out" ]
+	ok $? "$1"
 }
 
 done_testing() { echo "1..$ktap_count"; }

@@ -18,4 +18,6 @@ check "write to a file of the image" sh -c 'echo changed >> /mnt/root/one && [ "
 check "replace the program that runs" sh -c 'cp /bin/busybox /mnt/root/bin/new && mv /mnt/root/bin/new /mnt/root/bin/busybox'
 check "run the new one" says again
 check "the image is what it was" sh -c 'cd /mnt/lower && sha256sum -c SHA256SUMS'
+check "unmount all" umount /mnt/root /mnt/upper /mnt/lower
+leaks "no memory is lost"
 done_testing
