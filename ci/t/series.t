@@ -83,13 +83,12 @@ tree=$BUILD/$base
 work=$out/$base
 obj=$out/obj
 
-dictionary=$(dpkg -L codespell | grep -m1 '/dictionary.txt$')
-
 style()
 {
 	# From stdin: a file that git tracks would be checked as source code.
-	perl "$tree/scripts/checkpatch.pl" --strict --no-tree --no-signoff --no-summary \
-		--codespell --codespellfile "$dictionary" --ignore FILE_PATH_CHANGES - < "$1"
+	# In the tree, for checks that look at its documentation.
+	(cd "$tree" && perl scripts/checkpatch.pl --strict --no-signoff --no-summary \
+		--ignore FILE_PATH_CHANGES -) < "$1"
 }
 
 # What to build for the series: whole directories of file systems and drivers
@@ -139,7 +138,8 @@ configure() # VARIANT OPTION-OFF...
 
 	shift
 	for o in "$@"; do echo "# $o is not set"; done > "$T/off.config"
-	CONFIG_ONLY=1 kernel/build fast "$work" "$obj/$variant" "$T/off.config"
+	# An option may depend on one that is off.
+	MAY_DROP=${*:+${opts[*]}} CONFIG_ONLY=1 kernel/build fast "$work" "$obj/$variant" "$T/off.config"
 }
 
 options_at() # COMMIT
