@@ -86,9 +86,10 @@ obj=$out/obj
 style()
 {
 	# From stdin: a file that git tracks would be checked as source code.
-	# In the tree, for checks that look at its documentation.
+	# In the tree, for checks that look at its documentation.  UNDOCUMENTED_SETUP
+	# compares a string that checkpatch has blanked before, and never finds it.
 	(cd "$tree" && perl scripts/checkpatch.pl --strict --no-signoff --no-summary \
-		--ignore FILE_PATH_CHANGES -) < "$1"
+		--ignore FILE_PATH_CHANGES,UNDOCUMENTED_SETUP -) < "$1"
 }
 
 # What to build for the series: whole directories of file systems and drivers
