@@ -8,6 +8,7 @@
 # What was proved once for the same series, base and compiler is kept in
 # build/check, so that a second run is quick.
 set -u
+unset MAKEFLAGS MFLAGS
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
 : "${BUILD:=$PWD/build}"
@@ -87,7 +88,7 @@ style()
 {
 	# From stdin: a file that git tracks would be checked as source code.
 	# In the tree, for checks that look at its documentation.  UNDOCUMENTED_SETUP
-	# compares a string that checkpatch has blanked before, and never finds it.
+	# complains though the same patch documents the parameter.
 	(cd "$tree" && perl scripts/checkpatch.pl --strict --no-signoff --no-summary \
 		--ignore FILE_PATH_CHANGES,UNDOCUMENTED_SETUP -) < "$1"
 }
