@@ -18,7 +18,7 @@ TESTS ?= $(sort $(wildcard ci/t/*.t))
 .PHONY: check
 check: packages utils host-tools guest kernel ## check: run all tests, host and guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=debug
-	@SERIES_SECONDS=600 ci/check $(TESTS)
+	@SERIES_SECONDS=200 ci/check $(TESTS)
 
 .PHONY: check-series
 check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse
