@@ -448,7 +448,8 @@ def add_parser(sub):
     p.add_argument("--list", action="store_true", help="list tests, run none")
     p.add_argument("--tap", action="store_true", help="print TAP, for prove")
     p.add_argument("--flavour", choices=FLAVOURS, default=flavour, help="kernel flavour (default: %(default)s)")
-    p.add_argument("--kernel", metavar="BZIMAGE", help="kernel to boot (default: that of the flavour)")
+    p.add_argument("--kernel", metavar="BZIMAGE", default=os.environ.get("KERNEL"),
+                   help="kernel to boot (default: $KERNEL, or that of the flavour)")
     p.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), metavar="N",
                    help="tests to run at a time (default: %(default)s)")
     p.set_defaults(call=run)
