@@ -18,6 +18,7 @@ TESTS ?= $(sort $(wildcard ci/t/*.t))
 .PHONY: check
 check: packages utils host-tools guest kernel ## check: run all tests, host and guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=debug
+	@$(MAKE) --no-print-directory kselftests
 	@SERIES_SECONDS=200 ci/check $(TESTS)
 
 .PHONY: check-series

@@ -28,7 +28,7 @@ FLAVOURS = ("fast", "debug")
 DEBUG_TIME, DEBUG_MEMORY = 4, 2
 
 SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append"}
-MANY = {"config", "image", "device", "file"}
+MANY = {"config", "image", "device", "file", "kselftest"}
 
 
 class Spec:
@@ -39,6 +39,7 @@ class Spec:
     images     {name: [recipe, mkfs option...]}
     devices    device specs that name images
     files      paths below the top of the project, to be put into /root
+    kselftests  programs of tools/testing/selftests, to be put into /root
     memory, cpus, guests, timeout, flavours, append   as in Documentation/tests.md
     """
 
@@ -61,6 +62,7 @@ class Spec:
         self.description = values["test"][1]
         self.config = [word for _, value in values["config"] for word in value.split()]
         self.files = [value for _, value in values["file"]]
+        self.kselftests = [value for _, value in values["kselftest"]]
         self.append = values.get("append", ("", ""))[1]
         self.memory = harness.parse_size(values.get("memory", ("", "256M"))[1], f"{self.name}: memory")
         self.cpus = self._number(values, "cpus", 1)
@@ -285,6 +287,11 @@ class Run:
                 program, argv = spec.path, ["sh", f"/harness/run/{spec.name}"]
             files = [(program, "/harness/run/" + spec.name)]
             files += [(os.path.join(TOP, f), "/root/" + os.path.basename(f)) for f in spec.files]
+            for name in spec.kselftests:
+                built = os.path.join(harness.build_dir(), "guest", "kselftest", name)
+                if not os.path.exists(built):
+                    raise HarnessError(f"{built} is not built; 'make kselftests' builds it")
+                files.append((built, "/root/" + os.path.basename(name)))
             guests = [harness.Guest(
                 self.kernel, argv, devices, memory=spec.memory * (DEBUG_MEMORY if slow else 1),
                 cpus=spec.cpus, files=files, append=spec.append,

@@ -23,13 +23,24 @@ guest-kernel:
 	@test -e $(KERNEL) || $(MAKE) --no-print-directory kernel
 	@test -e $(MKFS) || $(MAKE) --no-print-directory utils
 
+# The kselftests of the series that guest tests name, built by their own Makefiles.
+KSELFTESTS := $(sort $(shell sed -n 's/^. kselftest: //p' $(wildcard qemu/tests/*.sh)))
+.PHONY: kselftests
+kselftests: guest-kernel ## kselftests: build the kselftests of the series for the guests
+	@for t in $(sort $(dir $(KSELFTESTS))); do \
+		mkdir -p $(GUEST_OUT)/kselftest/$$t && \
+		$(MAKE) --no-print-directory -s -C $(KERNEL_TREE)/tools/testing/selftests/$$t \
+			OUTPUT=$(GUEST_OUT)/kselftest/$${t%/} LDFLAGS=-static > $(GUEST_OUT)/kselftest/log 2>&1 || \
+			{ cat $(GUEST_OUT)/kselftest/log; exit 1; }; \
+	done
+
 .PHONY: shell
 shell: guest guest-kernel ## shell: an interactive guest with IMAGE (default: the golden image) mounted
 	@image='$(SHELL_IMAGE)'; \
 	KERNEL=$(KERNEL) qemu/vm shell --device "pmem:$${image:-$$(qemu/vm image tree)}" $(SHELL_ARGS)
 
 .PHONY: test
-test: guest guest-kernel ## test: run the guest tests of T (default: all) on FLAVOUR
+test: guest kselftests ## test: run the guest tests of T (default: all) on FLAVOUR
 	@qemu/vm test --flavour $(FLAVOUR) $(or $(T),--all)
 
 .PHONY: new-test
