@@ -92,10 +92,13 @@ style()
 	# In the tree, for checks that look at its documentation.  UNDOCUMENTED_SETUP
 	# complains though the same patch documents the parameter, CAMELCASE of
 	# Opt_NAME, which is how file systems call their mount options.
-	out=$(cd "$tree" && perl scripts/checkpatch.pl --strict --no-signoff --no-summary --terse \
-		--ignore FILE_PATH_CHANGES,UNDOCUMENTED_SETUP - < "$1" 2> /dev/null |
-		grep -v 'CHECK: Avoid CamelCase: <Opt_[a-z_]*>$')
-	[ -z "$out" ] || { echo "$out"; return 1; }
+	out=$({ cd "$tree" && perl scripts/checkpatch.pl --strict --no-signoff --terse \
+		--ignore FILE_PATH_CHANGES,UNDOCUMENTED_SETUP - 2> "$T/style.err"; } < "$1") && return 0
+	# It ends with a total when it worked.
+	echo "$out" | grep -vE 'CHECK: Avoid CamelCase: <Opt_[a-z_]*>$' > "$T/style"
+	[ "$(grep -vc '^total: ' "$T/style")" -gt 0 ] || ! grep -q '^total: ' "$T/style" || return 0
+	cat "$T/style" "$T/style.err"
+	return 1
 }
 
 # What to build for the series: whole directories of file systems and drivers
