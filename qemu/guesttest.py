@@ -243,22 +243,40 @@ def judge(lines):
 
 
 class Result:
-    """Outcome of one test: `problem` None is ok; `skip` says why it did not run."""
+    """Outcome of one test: `problem` None is ok; `skip` says why it did not run;
+    `known`: it passed before, with the same of everything."""
 
-    def __init__(self, spec, problem=None, skip=None, seconds=0.0, detail=()):
-        self.spec, self.problem, self.skip = spec, problem, skip
+    def __init__(self, spec, problem=None, skip=None, seconds=0.0, detail=(), known=False):
+        self.spec, self.problem, self.skip, self.known = spec, problem, skip, known
         self.seconds, self.detail = seconds, list(detail)
+
+
+def fingerprint(group):
+    """Hex digest of all that the outcome of a test depends on, but luck."""
+    qemu = os.stat(harness.find_qemu())
+    digest = hashlib.sha256(repr((qemu.st_size, qemu.st_mtime, os.cpu_count())).encode())
+    code = [os.path.join(TOP, "qemu", name) for name in ("harness.py", "guesttest.py")]
+    for guest in group.guests:
+        digest.update(repr((guest.memory, guest.cpus, guest.timeout, guest.append, guest.argv,
+                            [(d.name, d.size, d.options) for d in guest.devices])).encode())
+        digest.update(hashlib.sha256(guest.initramfs()).digest())
+        for path in code + [guest.kernel] + [d.path for d in guest.devices if d.path]:
+            with open(path, "rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:32]
 
 
 class Run:
     """Run tests against one kernel.
 
-    live  print each line of a test as it comes
+    live   print each line of a test as it comes
+    known  folder that remembers what passed, see fingerprint(); None runs all
     """
 
-    def __init__(self, kernel, flavour, log_dir, live=False):
+    def __init__(self, kernel, flavour, log_dir, live=False, known=None):
         harness.check_kernel(kernel)
         self.kernel, self.flavour, self.log_dir, self.live = kernel, flavour, log_dir, live
+        self.known = known
         self.config = kernel_config(kernel)
 
     def group(self, spec):
@@ -298,9 +316,13 @@ class Run:
                 timeout=spec.timeout * (DEBUG_TIME if slow else 1),
                 on_output=self._show if self.live else None) for _ in range(spec.guests)]
             group = harness.Group(guests)
+            group.spec, group.mark = spec, None
+            if self.known:
+                group.mark = os.path.join(self.known, "guest-" + fingerprint(group))
+                if os.path.exists(group.mark):
+                    return Result(spec, known=True)
         except HarnessError as error:
             return Result(spec, problem=str(error))
-        group.spec = spec
         return group
 
     @staticmethod
@@ -342,6 +364,10 @@ class Run:
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._log_path(spec))
+            if group.mark and not skip:
+                os.makedirs(self.known, exist_ok=True)
+                with open(group.mark, "w", encoding="ascii"):
+                    pass
         return Result(spec, problem, None if problem else skip, max(g.seconds for g in group.guests), detail)
 
     def _log_path(self, spec):
@@ -366,14 +392,16 @@ def show_text(result):
         print(f"FAIL  {result.spec.name}: {result.problem}")
         print("".join(f"      {line}\n" for line in result.detail), end="", flush=True)
     else:
-        print(f"ok    {result.spec.name} ({result.seconds:.1f} s)", flush=True)
+        took = "known" if result.known else f"{result.seconds:.1f} s"
+        print(f"ok    {result.spec.name} ({took})", flush=True)
 
 
 def show_tap(result, number):
     """One test as a TAP result."""
     good = "not ok" if result.problem else "ok"
     skip = f" # SKIP {result.skip}" if result.skip else ""
-    print(f"{good} {number} - {result.spec.name}: {result.spec.description}{skip}")
+    known = " (known)" * result.known
+    print(f"{good} {number} - {result.spec.name}: {result.spec.description}{known}{skip}")
     if result.problem:
         print("".join(f"# {line}\n" for line in [result.problem] + result.detail), end="")
     sys.stdout.flush()
@@ -394,7 +422,7 @@ def run(args):
     specs = find(args.names)
     live = len(specs) == 1 and not args.tap
     kernel = args.kernel or harness.kernel_of(args.flavour)
-    todo = Run(kernel, args.flavour, os.path.join(harness.build_dir(), "log", args.flavour), live)
+    todo = Run(kernel, args.flavour, os.path.join(harness.build_dir(), "log", args.flavour), live, args.known)
     results = []
 
     def done(result):
@@ -457,6 +485,8 @@ def add_parser(sub):
     p.add_argument("--flavour", choices=FLAVOURS, default=flavour, help="kernel flavour (default: %(default)s)")
     p.add_argument("--kernel", metavar="BZIMAGE", default=os.environ.get("KERNEL"),
                    help="kernel to boot (default: $KERNEL, or that of the flavour)")
+    p.add_argument("--known", metavar="FOLDER", help="do not run again what passed, by this folder, with the same "
+                   "kernel, programs, images and QEMU; remember there what passes")
     p.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), metavar="N",
                    help="tests to run at a time (default: %(default)s)")
     p.set_defaults(call=run)
