@@ -27,7 +27,7 @@ FLAVOURS = ("fast", "debug")
 # memory that is gone before the first program starts.
 DEBUG_TIME, DEBUG_MEMORY = 4, 2
 
-SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append"}
+SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append", "stress"}
 MANY = {"config", "image", "device", "file", "kselftest"}
 
 
@@ -40,7 +40,7 @@ class Spec:
     devices    device specs that name images
     files      paths below the top of the project, to be put into /root
     kselftests  programs of tools/testing/selftests, to be put into /root
-    memory, cpus, guests, timeout, flavours, append   as in Documentation/tests.md
+    memory, cpus, guests, timeout, flavours, append, stress   as in Documentation/tests.md
     """
 
     def __init__(self, path):
@@ -68,6 +68,7 @@ class Spec:
         self.cpus = self._number(values, "cpus", 1)
         self.guests = self._number(values, "guests", 1)
         self.timeout = self._number(values, "timeout", 60)
+        self.stress = self._number(values, "stress", 1) if "stress" in values else 0
         self.flavours = values.get("flavours", ("", "fast debug"))[1].split()
         if not self.flavours or set(self.flavours) - set(FLAVOURS):
             raise HarnessError(f"{values['flavours'][0]}: flavours are {' and '.join(FLAVOURS)}")
@@ -269,14 +270,15 @@ def fingerprint(group):
 class Run:
     """Run tests against one kernel.
 
-    live   print each line of a test as it comes
-    known  folder that remembers what passed, see fingerprint(); None runs all
+    live    print each line of a test as it comes
+    known   folder that remembers what passed, see fingerprint(); None runs all
+    stress  seconds for stress tests instead of those that they declare
     """
 
-    def __init__(self, kernel, flavour, log_dir, live=False, known=None):
+    def __init__(self, kernel, flavour, log_dir, live=False, known=None, stress=None):
         harness.check_kernel(kernel)
         self.kernel, self.flavour, self.log_dir, self.live = kernel, flavour, log_dir, live
-        self.known = known
+        self.known, self.stress = known, stress
         self.config = kernel_config(kernel)
 
     def group(self, spec):
@@ -310,10 +312,12 @@ class Run:
                 if not os.path.exists(built):
                     raise HarnessError(f"{built} is not built; 'make kselftests' builds it")
                 files.append((built, "/root/" + os.path.basename(name)))
+            stress = (self.stress or spec.stress) if spec.stress else 0
             guests = [harness.Guest(
                 self.kernel, argv, devices, memory=spec.memory * (DEBUG_MEMORY if slow else 1),
                 cpus=spec.cpus, files=files, append=spec.append,
-                timeout=spec.timeout * (DEBUG_TIME if slow else 1),
+                env={"STRESS_SECONDS": str(stress)} if stress else {},
+                timeout=stress + spec.timeout * (DEBUG_TIME if slow else 1),
                 on_output=self._show if self.live else None) for _ in range(spec.guests)]
             group = harness.Group(guests)
             group.spec, group.mark = spec, None
@@ -419,10 +423,13 @@ def run(args):
         raise HarnessError("name the tests to run, or give --all; --list shows them")
     if args.jobs < 1:
         raise HarnessError("--jobs must be at least 1")
+    if args.stress is not None and args.stress < 1:
+        raise HarnessError("--stress must be at least 1 second")
     specs = find(args.names)
     live = len(specs) == 1 and not args.tap
     kernel = args.kernel or harness.kernel_of(args.flavour)
-    todo = Run(kernel, args.flavour, os.path.join(harness.build_dir(), "log", args.flavour), live, args.known)
+    todo = Run(kernel, args.flavour, os.path.join(harness.build_dir(), "log", args.flavour), live, args.known,
+               args.stress)
     results = []
 
     def done(result):
@@ -489,6 +496,8 @@ def add_parser(sub):
                    "kernel, programs, images and QEMU; remember there what passes")
     p.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), metavar="N",
                    help="tests to run at a time (default: %(default)s)")
+    p.add_argument("--stress", type=int, metavar="SECONDS",
+                   help="how long stress tests go on (default: what each declares)")
     p.set_defaults(call=run)
 
     p = sub.add_parser("image", help="make an image by a recipe of the tests, print its path",

@@ -43,6 +43,12 @@ shell: guest guest-kernel ## shell: an interactive guest with IMAGE (default: th
 test: guest kselftests ## test: run the guest tests of T (default: all) on FLAVOUR
 	@qemu/vm test --flavour $(FLAVOUR) $(or $(T),--all)
 
+STRESS ?= 900
+.PHONY: stress
+stress: guest ## stress: page-cache sharing under load and faults on the debug kernel for STRESS=900 seconds
+	@$(MAKE) --no-print-directory guest-kernel FLAVOUR=debug
+	@qemu/vm test --flavour debug --stress $(STRESS) ishare-stress
+
 .PHONY: new-test
 new-test: ## new-test: make the guest test NAME from the template (EXT=c for one in C)
 	@qemu/vm new-test '$(NAME)' $(EXT)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Device mapper for tests in C: disks that are slow or fail. */
+#ifndef DM_H
+#define DM_H
+
+#include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <linux/fs.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static inline void dm_head(struct dm_ioctl *head, const char *name, uint32_t size)
+{
+	*head = (struct dm_ioctl){ .version = { 4, 0, 0 }, .data_size = size, .data_start = sizeof(*head) };
+	snprintf(head->name, sizeof(head->name), "%s", name);
+}
+
+/**
+ * dm_create - make a read-only device of one target over a whole disk
+ * @name:   name of the device, and what dm_remove() takes
+ * @disk:   path of the disk
+ * @target: "delay", "flakey", ... see Documentation/admin-guide/device-mapper
+ * @params: words of the target after the disk and its offset 0
+ * @device: gets the path of the device, 32 bytes
+ *
+ * Return: true, or false with errno set.
+ */
+static inline bool dm_create(const char *name, const char *disk, const char *target, const char *params,
+			     char *device)
+{
+	struct { struct dm_ioctl head; struct dm_target_spec spec; char params[256]; } request = { 0 };
+	int control = open("/dev/mapper/control", O_RDWR), fd = open(disk, O_RDONLY);
+	uint64_t bytes = 0;
+	bool ok;
+
+	dm_head(&request.head, name, sizeof(request));
+	ok = control >= 0 && fd >= 0 && !ioctl(fd, BLKGETSIZE64, &bytes) && !ioctl(control, DM_DEV_CREATE, &request);
+	snprintf(device, 32, "/dev/dm-%u", minor(request.head.dev));
+	dm_head(&request.head, name, sizeof(request));
+	request.head.target_count = 1;
+	request.head.flags = DM_READONLY_FLAG;
+	request.spec.length = bytes / 512;
+	snprintf(request.spec.target_type, sizeof(request.spec.target_type), "%s", target);
+	snprintf(request.params, sizeof(request.params), "%s 0 %s", disk, params);
+	ok = ok && !ioctl(control, DM_TABLE_LOAD, &request);
+	dm_head(&request.head, name, sizeof(request));
+	ok = ok && !ioctl(control, DM_DEV_SUSPEND, &request);	/* that is, resume */
+	close(fd);
+	close(control);
+	return ok;
+}
+
+/** dm_remove - undo dm_create(); true if it is gone */
+static inline bool dm_remove(const char *name)
+{
+	int control = open("/dev/mapper/control", O_RDWR);
+	struct dm_ioctl head;
+	bool ok;
+
+	dm_head(&head, name, sizeof(head));
+	ok = !ioctl(control, DM_DEV_REMOVE, &head);
+	close(control);
+	return ok;
+}
+
+#endif /* DM_H */
