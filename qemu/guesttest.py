@@ -22,7 +22,7 @@ from harness import HarnessError
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TESTS = os.path.join(TOP, "qemu", "tests")
 IMAGES = os.path.join(TESTS, "images")
-FLAVOURS = ("fast", "debug")
+FLAVOURS = ("fast", "debug", "trace")
 # What the checkers of a debug kernel cost, measured as boot time and as the
 # memory that is gone before the first program starts.
 DEBUG_TIME, DEBUG_MEMORY = 4, 2
@@ -71,7 +71,7 @@ class Spec:
         self.stress = self._number(values, "stress", 1) if "stress" in values else 0
         self.flavours = values.get("flavours", ("", "fast debug"))[1].split()
         if not self.flavours or set(self.flavours) - set(FLAVOURS):
-            raise HarnessError(f"{values['flavours'][0]}: flavours are {' and '.join(FLAVOURS)}")
+            raise HarnessError(f"{values['flavours'][0]}: flavours are {', '.join(FLAVOURS)}")
         self.images = {}
         for where, value in values["image"]:
             name, *recipe = shlex.split(value)
