@@ -21,26 +21,21 @@ static inline void dm_head(struct dm_ioctl *head, const char *name, uint32_t siz
 }
 
 /**
- * dm_create - make a read-only device of one target over a whole disk
- * @name:   name of the device, and what dm_remove() takes
+ * dm_reload - give a device another target over the same disk
+ * @name:   name of the device
  * @disk:   path of the disk
  * @target: "delay", "flakey", ... see Documentation/admin-guide/device-mapper
  * @params: words of the target after the disk and its offset 0
- * @device: gets the path of the device, 32 bytes
  *
  * Return: true, or false with errno set.
  */
-static inline bool dm_create(const char *name, const char *disk, const char *target, const char *params,
-			     char *device)
+static inline bool dm_reload(const char *name, const char *disk, const char *target, const char *params)
 {
 	struct { struct dm_ioctl head; struct dm_target_spec spec; char params[256]; } request = { 0 };
 	int control = open("/dev/mapper/control", O_RDWR), fd = open(disk, O_RDONLY);
 	uint64_t bytes = 0;
-	bool ok;
+	bool ok = control >= 0 && fd >= 0 && !ioctl(fd, BLKGETSIZE64, &bytes);
 
-	dm_head(&request.head, name, sizeof(request));
-	ok = control >= 0 && fd >= 0 && !ioctl(fd, BLKGETSIZE64, &bytes) && !ioctl(control, DM_DEV_CREATE, &request);
-	snprintf(device, 32, "/dev/dm-%u", minor(request.head.dev));
 	dm_head(&request.head, name, sizeof(request));
 	request.head.target_count = 1;
 	request.head.flags = DM_READONLY_FLAG;
@@ -53,6 +48,27 @@ static inline bool dm_create(const char *name, const char *disk, const char *tar
 	close(fd);
 	close(control);
 	return ok;
+}
+
+/**
+ * dm_create - make a read-only device of one target over a whole disk
+ * @name, @disk, @target, @params: as of dm_reload()
+ * @device: gets the path of the device, 32 bytes
+ *
+ * Return: true, or false with errno set.
+ */
+static inline bool dm_create(const char *name, const char *disk, const char *target, const char *params,
+			     char *device)
+{
+	int control = open("/dev/mapper/control", O_RDWR);
+	struct dm_ioctl head;
+	bool ok;
+
+	dm_head(&head, name, sizeof(head));
+	ok = control >= 0 && !ioctl(control, DM_DEV_CREATE, &head);
+	snprintf(device, 32, "/dev/dm-%u", minor(head.dev));
+	close(control);
+	return ok && dm_reload(name, disk, target, params);
 }
 
 /** dm_remove - undo dm_create(); true if it is gone */
