@@ -2,10 +2,10 @@
 /*
  * bench - visit every file of a tree, pass by pass, and say what it cost
  *
- * usage: bench ROOT LIST
+ * usage: bench ROOT LIST [PASS]...
  *
  * Files come from LIST (see filelist.h), in its order, and are looked up below
- * ROOT.  The passes, in this order, each over all files:
+ * ROOT.  The passes, in this order, each over all files (those named, if any):
  *
  *	stat		fstatat(2); the first visit of each name and inode
  *	read		open, read in calls of 128 KiB to the end, close
@@ -165,13 +165,20 @@ static long faults(void)
 	return r.ru_minflt + r.ru_majflt;
 }
 
+static bool wanted(const char *name, char **names)
+{
+	while (*names && strcmp(*names, name))
+		names++;
+	return *names;
+}
+
 int main(int argc, char **argv)
 {
 	struct file_list list;
 	int root;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: bench ROOT LIST\n");
+	if (argc < 3) {
+		fprintf(stderr, "usage: bench ROOT LIST [PASS]...\n");
 		return 2;
 	}
 	root = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -184,6 +191,8 @@ int main(int argc, char **argv)
 	printf("{\"pass\": \"start\"");
 	print_memory();
 	for (size_t i = 0; i < sizeof(passes) / sizeof(*passes); i++) {
+		if (argc > 3 && !wanted(passes[i].name, argv + 3))
+			continue;
 		unsigned long long bytes = 0, start = now_ns(CLOCK_MONOTONIC);
 		unsigned long long cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 		long before = faults();
