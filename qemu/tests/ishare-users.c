@@ -12,6 +12,7 @@
  * device: blk:tree
  * device: blk:ztree
  * device: blk:box
+ * device: disk:8M
  * timeout: 90
  */
 #include <dirent.h>
@@ -19,15 +20,19 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/io_uring.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -97,6 +102,15 @@ static void maps(void)
 	munmap(address, 65536);
 }
 
+static void drop(const char *what)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+	if (write(fd, what, strlen(what)) < 0)
+		perror("drop_caches");
+	close(fd);
+}
+
 static void residence(void)
 {
 	unsigned char vec[16] = { 0 };
@@ -145,6 +159,134 @@ static void events(void)
 	ktap_ok(read(fd, buffer, sizeof(buffer)) > 0 && event->mask == IN_ACCESS, "a read of the file is");
 	ktap_ok(!fcntl(other, F_SETLEASE, F_RDLCK) && !fcntl(other, F_SETLEASE, F_UNLCK), "a lease");
 	close(other);
+	close(fd);
+}
+
+/* one read by io_uring; what it says */
+static int ring_read(int fd, void *buffer, unsigned int size, uint64_t offset)
+{
+	struct io_uring_params p = { 0 };
+	int ring = syscall(SYS_io_uring_setup, 1, &p), result = -1;
+	char *sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	char *cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe), PROT_READ, MAP_SHARED, ring,
+			IORING_OFF_CQ_RING);
+	struct io_uring_sqe *sqe = mmap(NULL, p.sq_entries * sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED, ring,
+					IORING_OFF_SQES);
+
+	if (ring < 0 || sq == MAP_FAILED || cq == MAP_FAILED || sqe == MAP_FAILED)
+		return -1;
+	*sqe = (struct io_uring_sqe){ .opcode = IORING_OP_READ, .fd = fd, .addr = (uintptr_t)buffer, .len = size, .off = offset };
+	*(unsigned int *)(sq + p.sq_off.array) = 0;
+	__atomic_store_n((unsigned int *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1)
+		result = ((struct io_uring_cqe *)(cq + p.cq_off.cqes))->res;
+	close(ring);
+	return result;
+}
+
+static void rings(void)
+{
+	static char a[8192] __attribute__((aligned(4096))), b[8192] __attribute__((aligned(4096)));
+	int fd = open("/mnt/a/f.300001", O_RDONLY), other = open("/mnt/b/f.300001", O_RDONLY);
+	int direct = open("/mnt/a/f.300001", O_RDONLY | O_DIRECT);
+
+	pread(fd, a, 8192, 4096 * 40);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	drop("1");
+	ktap_ok(ring_read(other, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, nothing cached");
+	memset(b, 0, sizeof(b));
+	ktap_ok(ring_read(fd, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, cached by another mount");
+	memset(b, 0, sizeof(b));
+	ktap_ok(ring_read(direct, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, O_DIRECT");
+	close(fd);
+	close(other);
+	close(direct);
+}
+
+static void fanotify(void)
+{
+	struct fanotify_event_metadata event = { .fd = -1 };
+	int group = fanotify_init(FAN_NONBLOCK, O_RDONLY), fd;
+	struct stat st, st_of_event = { 0 };
+	char byte;
+
+	fanotify_mark(group, FAN_MARK_ADD, FAN_ACCESS, AT_FDCWD, "/mnt/b/f.4097");
+	fd = open("/mnt/a/f.4097", O_RDONLY);
+	read(fd, &byte, 1);
+	close(fd);
+	ktap_ok(read(group, &event, sizeof(event)) < 0 && errno == EAGAIN, "fanotify: no event for another mount's equal");
+	fd = open("/mnt/b/f.4097", O_RDONLY);
+	read(fd, &byte, 1);
+	fstat(fd, &st);
+	close(fd);
+	ktap_ok(read(group, &event, sizeof(event)) == sizeof(event) && !fstat(event.fd, &st_of_event) &&
+		st.st_ino == st_of_event.st_ino && st.st_dev == st_of_event.st_dev, "fanotify: an event for the file itself");
+	close(event.fd);
+	close(group);
+}
+
+static long charged(const char *group)
+{
+	char path[64], name[32];
+	long n, found = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/memory.stat", group);
+	file = fopen(path, "r");
+	while (file && fscanf(file, "%31s %ld", name, &n) == 2)
+		if (!strcmp(name, "file"))
+			found = n;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* who is charged: the group that reads first, and nobody else */
+static void cgroups(void)
+{
+	char command[160];
+	long first, second;
+
+	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
+	system("echo +memory > /sys/fs/cgroup/cgroup.subtree_control");
+	mkdir("/sys/fs/cgroup/x", 0755);
+	mkdir("/sys/fs/cgroup/y", 0755);
+	drop("3");
+	for (int i = 0; i < 2; i++) {
+		snprintf(command, sizeof(command), "echo $$ > /sys/fs/cgroup/%c/cgroup.procs && cat /mnt/%c/f.3000000 > /dev/null",
+			 "xy"[i], "ab"[i]);
+		system(command);
+	}
+	first = charged("x");
+	second = charged("y");
+	ktap_ok(first >= 3000000 && first < 5000000 && second >= 0 && second < 500000,
+		"memory cgroups: the first reader is charged %ld bytes, the second %ld", first, second);
+	rmdir("/sys/fs/cgroup/x");
+	rmdir("/sys/fs/cgroup/y");
+}
+
+/* private changes of a mapping go to swap and come back; shared pages stay what they are */
+static void swap(void)
+{
+	int fd = open("/mnt/b/f.3000000", O_RDONLY), wrong = 0;
+	char *mine = mmap(NULL, 3000000, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	const char *shared = map("/mnt/a/f.3000000", 3000000, MAP_SHARED);
+	static char copy[3000000];
+
+	memcpy(copy, shared, sizeof(copy));
+	if (system("mkswap /dev/harness/disk0 > /dev/null") || swapon("/dev/harness/disk0", 0)) {
+		ktap_skip("swap", "no swap space can be had");
+		return;
+	}
+	for (int i = 0; i < 3000000; i += 4096)
+		mine[i] = ~copy[i];
+	madvise(mine, 3000000, MADV_PAGEOUT);
+	ktap_ok(!swapoff("/dev/harness/disk0"), "swapoff");
+	for (int i = 0; i < 3000000; i++)
+		wrong += mine[i] != (i % 4096 ? copy[i] : (char)~copy[i]) || shared[i] != copy[i];
+	ktap_ok(!wrong, "private changes survive it and are nobody else's (%d wrong)", wrong);
+	munmap(mine, 3000000);
+	munmap((void *)shared, 3000000);
 	close(fd);
 }
 
@@ -311,7 +453,11 @@ int main(void)
 	residence();
 	maps();
 	copies();
+	rings();
 	events();
+	fanotify();
+	cgroups();
+	swap();
 	metadata();
 	programs();
 	nested();
