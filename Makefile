@@ -38,7 +38,8 @@ print-%:
 
 .PHONY: clean
 clean: ## clean: remove what was built, keep trees and downloads
-	rm -rf $(BUILD)/kernel $(BUILD)/utils $(BUILD)/host $(BUILD)/guest $(BUILD)/check
+	rm -rf $(addprefix $(BUILD)/,kernel base/kernel utils utils-fuzz host guest check log accel \
+		demo bench rootfs/golden.erofs rootfs/golden.list rootfs/key)
 
 .PHONY: distclean
 distclean: ## distclean: remove build/ altogether (trees with unwritten commits too)

@@ -89,6 +89,12 @@ class Place:
         self.nothing_left(output)
         return process.returncode, output
 
+    def fails(self, program, *texts, options=()):
+        """Run qemu/vm run, which has to end with status 1 and to say each of `texts`."""
+        status, output = self.run(*options, program=program)
+        expect(status == 1, status, output)
+        seen(output, *texts)
+
     def guests(self):
         """Pids of the QEMU processes that carry our mark."""
         found = []
@@ -167,66 +173,54 @@ def _(place):
 
 @case("a guest that panics is a failure with its console")
 def _(place):
-    status, out = place.run(program=["sh", "-c", "echo c > /proc/sysrq-trigger"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: the guest panicked: .*Kernel panic - not syncing: sysrq triggered crash",
-         r"\| .*Call Trace:")
+    place.fails(["sh", "-c", "echo c > /proc/sysrq-trigger"],
+                "guest 0: the guest panicked: .*Kernel panic - not syncing: sysrq triggered crash",
+                r"\| .*Call Trace:")
 
 
 @case("a kernel warning is a failure, though the program succeeds")
 def _(place):
-    status, out = place.run("--append", place.mark + " panic_on_warn=0", program=[
-        "sh", "-c", "echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT; exit 0"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: the guest printed a kernel warning: WARNING: .*lkdtm_WARNING", r"\| .*Call Trace:")
-    status, out = place.run(program=["sh", "-c", "echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT; exit 0"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: the guest printed a kernel warning: WARNING: .*lkdtm_WARNING")
+    for options in ([], ["--append", place.mark + " panic_on_warn=0"]):
+        place.fails(["sh", "-c", "echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT; exit 0"],
+                    "guest 0: the guest printed a kernel warning: WARNING: .*lkdtm_WARNING",
+                    r"\| .*Call Trace:", options=options)
 
 
 @case("a kernel BUG is a failure")
 def _(place):
-    status, out = place.run(program=["sh", "-c", "echo BUG > /sys/kernel/debug/provoke-crash/DIRECT"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: the guest printed a kernel warning: .*kernel BUG at .*lkdtm")
+    place.fails(["sh", "-c", "echo BUG > /sys/kernel/debug/provoke-crash/DIRECT"],
+                "guest 0: the guest printed a kernel warning: .*kernel BUG at .*lkdtm")
 
 
 @case("a program that hangs runs out of time, and what it waits for is shown")
 def _(place):
-    status, out = place.run("--timeout", "6", program=["sleep", "1000"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: no end within the time limit of 6 s", "the time limit is reached",
-         "sysrq: Show Blocked State")
+    place.fails(["sleep", "1000"], "guest 0: no end within the time limit of 6 s", "the time limit is reached",
+                "sysrq: Show Blocked State", options=["--timeout", "6"])
 
 
 @case("a kernel that hangs runs out of time, and shows where")
 def _(place):
-    status, out = place.run("--timeout", "6", program=[
-        "sh", "-c", "echo HARDLOCKUP > /sys/kernel/debug/provoke-crash/DIRECT"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: no end within the time limit of 6 s", "lkdtm_HARDLOCKUP")
+    place.fails(["sh", "-c", "echo HARDLOCKUP > /sys/kernel/debug/provoke-crash/DIRECT"],
+                "guest 0: no end within the time limit of 6 s", "lkdtm_HARDLOCKUP", options=["--timeout", "6"])
 
 
 @case("a guest that never gets to its init is a failure")
 def _(place):
-    status, out = place.run("--append", place.mark + " rdinit=/nope", program=["true"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: the guest panicked: .*(No working init|Unable to mount root)")
+    place.fails(["true"], "guest 0: the guest panicked: .*(No working init|Unable to mount root)",
+                options=["--append", place.mark + " rdinit=/nope"])
 
 
 @case("a device that the kernel does not show is a failure that names it")
 def _(place):
-    status, out = place.run("--device", "blk:" + place.image(), "--append",
-                            place.mark + " initcall_blacklist=virtio_blk_init", program=["true"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: the kernel shows no block device for blk0")
+    place.fails(["true"], "guest 0: the kernel shows no block device for blk0",
+                options=["--device", "blk:" + place.image(),
+                         "--append", place.mark + " initcall_blacklist=virtio_blk_init"])
 
 
 @case("a result that is no JSON is a failure that quotes it")
 def _(place):
-    status, out = place.run(program=["sh", "-c", "guestctl result '{broken'; sleep 20"])
-    expect(status == 1, status, out)
-    seen(out, "guest 0: sent a line that is no JSON result: .*broken")
+    place.fails(["sh", "-c", "guestctl result '{broken'; sleep 20"],
+                "guest 0: sent a line that is no JSON result: .*broken")
 
 
 # -- several guests

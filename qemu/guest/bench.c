@@ -175,17 +175,8 @@ static bool wanted(const char *name, char **names)
 int main(int argc, char **argv)
 {
 	struct file_list list;
-	int root;
+	int root = file_list_arguments(&list, argc, argv, "[PASS]...");
 
-	if (argc < 3) {
-		fprintf(stderr, "usage: bench ROOT LIST [PASS]...\n");
-		return 2;
-	}
-	root = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		err(2, "%s", argv[1]);
-	if (file_list_read(&list, argv[2]))
-		return 2;
 	page_bytes = sysconf(_SC_PAGESIZE);
 
 	printf("{\"pass\": \"start\"");

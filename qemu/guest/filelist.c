@@ -2,6 +2,7 @@
 /* Read a list of files; filelist.h says what it looks like. */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,4 +56,23 @@ int file_list_read(struct file_list *list, const char *name)
 		list->count++;
 	}
 	return 0;
+}
+
+int file_list_arguments(struct file_list *list, int argc, char **argv,
+			const char *more)
+{
+	int root;
+
+	if (argc < 3 || (argc > 3 && !more)) {
+		fprintf(stderr, "usage: %s ROOT LIST%s%s\n",
+			program_invocation_short_name, more ? " " : "",
+			more ?: "");
+		exit(2);
+	}
+	root = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		err(2, "%s", argv[1]);
+	if (file_list_read(list, argv[2]))
+		exit(2);
+	return root;
 }

@@ -38,4 +38,17 @@ struct file_list {
  */
 int file_list_read(struct file_list *list, const char *name);
 
+/**
+ * file_list_arguments - take "ROOT LIST" from a program's arguments
+ * @list:	filled in, as by file_list_read()
+ * @argc, @argv: what main() got
+ * @more:	what may follow, as the usage calls it; NULL: nothing
+ *
+ * Ends the program with status 2 and one message if they are not right.
+ *
+ * Return: descriptor of the directory ROOT.
+ */
+int file_list_arguments(struct file_list *list, int argc, char **argv,
+			const char *more);
+
 #endif

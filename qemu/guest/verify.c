@@ -119,17 +119,7 @@ int main(int argc, char **argv)
 	unsigned long long bytes = 0;
 	size_t good = 0, bad = 0;
 	struct file_list list;
-	int root;
-
-	if (argc != 3) {
-		fprintf(stderr, "usage: verify ROOT LIST\n");
-		return 2;
-	}
-	root = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		err(2, "%s", argv[1]);
-	if (file_list_read(&list, argv[2]))
-		return 2;
+	int root = file_list_arguments(&list, argc, argv, NULL);
 
 	for (size_t i = 0; i < list.count; i++) {
 		const char *wrong = check(root, &list.entries[i], &bytes);

@@ -487,6 +487,26 @@ drop:
 	close(dir);
 }
 
+/*
+ * Make a user of the process if it maps the image.  Takes over @dir; @s says
+ * afterwards what else the process has.
+ *
+ * Return: 1, 0 if it is no user, or why that is not known (-errno).
+ */
+static int take_process(struct hp *hp, pid_t pid, int dir, struct scan *s)
+{
+	int err = scan_maps(hp, dir, "maps", s);
+
+	if (!err && s->maps.nr) {
+		add_scanned(hp, pid, dir, s);
+		return 1;
+	}
+	close(dir);
+	if (err && err != -ESRCH)
+		hp_skip(hp, pid, "%s", access_reason(err));
+	return err;
+}
+
 static bool have_user(const struct hp *hp, pid_t pid)
 {
 	for (size_t i = 0; i < hp->nr_users; i++)
@@ -531,15 +551,10 @@ void hp_add_user(struct hp *hp, pid_t pid)
 		close(dir);
 		return;
 	}
-	err = scan_maps(hp, dir, "maps", &s);
-	if (!err && s.maps.nr) {
-		add_scanned(hp, pid, dir, &s);
-		return;
-	}
-	close(dir);
-	if (err)
+	err = take_process(hp, pid, dir, &s);
+	if (err == -ESRCH)
 		hp_skip(hp, pid, "%s", access_reason(err));
-	else
+	else if (!err)
 		skip_unmapped(hp, pid, &s);
 }
 
@@ -558,22 +573,13 @@ void hp_add_all(struct hp *hp)
 	while ((pid = next_pid(proc))) {
 		int dir = open_proc(pid);
 		struct scan s;
-		int err;
 
 		if (dir < 0 || have_user(hp, pid)) {
 			if (dir >= 0)
 				close(dir);
 			continue;
 		}
-		err = scan_maps(hp, dir, "maps", &s);
-		if (!err && s.maps.nr) {
-			add_scanned(hp, pid, dir, &s);
-			continue;
-		}
-		close(dir);
-		if (err && err != -ESRCH)
-			hp_skip(hp, pid, "%s", access_reason(err));
-		else if (!err && s.other_ino)
+		if (!take_process(hp, pid, dir, &s) && s.other_ino)
 			hp_note(hp, "process %d maps %s file of that name (inode %llu), not this image",
 				pid, s.other_deleted ? "a deleted" : "another",
 				(unsigned long long)s.other_ino);
