@@ -135,16 +135,6 @@ def find(names):
     return [Spec(os.path.join(TESTS, there[name])) for name in (names or there)]
 
 
-def kernel_config(kernel):
-    """Options of a kernel as a dict, from the .config of its build; None if there is none."""
-    path = os.path.join(os.path.dirname(os.path.abspath(kernel)), "../../..", ".config")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", stream.read(), re.MULTILINE))
-    except OSError:
-        return None
-
-
 def missing_config(spec, config):
     """Why this kernel cannot run the test, or None."""
     for word in spec.config:
@@ -279,7 +269,7 @@ class Run:
         harness.check_kernel(kernel)
         self.kernel, self.flavour, self.log_dir, self.live = kernel, flavour, log_dir, live
         self.known, self.stress = known, stress
-        self.config = kernel_config(kernel)
+        self.config = harness.kernel_config(kernel)
 
     def group(self, spec):
         """The guests of a test, or the Result that stands already."""

@@ -132,8 +132,8 @@ class Device:
                 self.options[key] = parse_size(self.options[key], f"device '{spec}': {key}")
                 if not self.options[key]:
                     raise HarnessError(f"device '{spec}': {key} must be above 0")
-        if self.options.get("as", "pmem") not in ("pmem", "none"):
-            raise HarnessError(f"device '{spec}': as= is pmem or none")
+        if self.options.get("as", "pmem") not in ("pmem", "ramdax", "none"):
+            raise HarnessError(f"device '{spec}': as= is pmem, ramdax or none")
         if kind == "disk":
             self.size = parse_size(rest, f"device '{spec}': size")
             if not self.size or self.size % 512:
@@ -333,7 +333,9 @@ class Guest:
         lines = []
         for d in self.devices:
             if d.is_memory:
-                if d.options.get("as") != "none":
+                if d.options.get("as") == "ramdax":
+                    lines.append(f"{d.name} ramdax {d.name}")
+                elif d.options.get("as") != "none":
                     lines.append(f"{d.name} memory {d.address:#x} {d.size}")
             else:
                 lines.append(f"{d.name} serial {d.name} {d.size}")
@@ -355,7 +357,10 @@ class Guest:
                  "panic=-1", "oops=panic", "panic_on_warn=1", "unknown_nmi_panic=1",
                  "reboot=t", "rdinit=/init", f"GUEST_ID={self.id}", f"GUEST_COUNT={self.count}"]
         words += [f"memmap={d.size:#x}!{d.address:#x}" for d in self.devices
-                  if d.kind == "carveout" and d.options.get("as") != "none"]
+                  if d.kind == "carveout" and d.options.get("as", "pmem") == "pmem"]
+        if ranges := [f"{d.name}:{d.size:#x}@{d.address:#x}" for d in self.devices
+                      if d.options.get("as") == "ramdax"]:
+            words.append("ramdax=" + ",".join(ranges))
         if self.accel == "tcg" and not self.icount:
             # On a loaded host an emulated TSC is calibrated wrongly, and then the
             # guest's seconds are not seconds.
@@ -895,7 +900,17 @@ def run(guests, barrier=None):
     return group.ok
 
 
-# -- acceleration
+# -- kernels and acceleration
+
+def kernel_config(kernel):
+    """Options of a kernel as a dict, from the .config of its build; None if there is none."""
+    path = os.path.join(os.path.dirname(os.path.abspath(kernel)), "../../..", ".config")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", stream.read(), re.MULTILINE))
+    except OSError:
+        return None
+
 
 def build_dir():
     """The project's build directory ($BUILD, or build/ beside qemu/)."""

@@ -215,6 +215,9 @@ def _(place):
     place.fails(["true"], "guest 0: the kernel shows no block device for blk0",
                 options=["--device", "blk:" + place.image(),
                          "--append", place.mark + " initcall_blacklist=virtio_blk_init"])
+    place.fails(["true"], "guest 0: the kernel shows no DAX device for carveout0.*CONFIG_DEV_DAX_RAMDAX",
+                options=["--device", "carveout:" + place.image() + ",as=ramdax",
+                         "--append", place.mark + " initcall_blacklist=ramdax_init"])
 
 
 @case("a result that is no JSON is a failure that quotes it")
@@ -373,12 +376,12 @@ def _(place):
         before = hashlib.sha256(stream.read()).digest()
     status, out = place.run(
         "--device", "pmem:" + image, "--device", "nvdimm:" + image, "--device", "carveout:" + image + "@0x180000000",
-        "--device", "blk:" + image, program=[
-            "sh", "-c", "cat /harness/devices; for d in /dev/harness/*; do blockdev --setrw $d; "
+        "--device", "carveout:" + image + ",as=ramdax", "--device", "blk:" + image, program=[
+            "sh", "-c", "cat /harness/devices; test -c /dev/harness/carveout1 || exit 9; for d in /dev/harness/*; do blockdev --setrw $d; "
             "dd if=/dev/urandom of=$d bs=4096 count=4 conv=fsync; done; cat /proc/mounts > /dev/null; "
             "dd if=/dev/urandom of=/dev/mem bs=4096 seek=$((0x180000000 / 4096)) count=4 conv=notrunc; "
             "cmp -n 4096 /dev/harness/pmem0 /dev/harness/blk0; exit 0"])
-    seen(out, "^carveout0 memory 0x180000000 4194304$")
+    seen(out, "^carveout0 memory 0x180000000 4194304$", "^carveout1 ramdax carveout1$")
     with open(image, "rb") as stream:
         expect(hashlib.sha256(stream.read()).digest() == before, "the image has changed", out)
     expect(status == 0, status, out)
@@ -521,7 +524,7 @@ def _(place):
             (["--device", f"pmem:{image},bps=1M"], "pmem has no option 'bps'"),
             (["--device", f"blk:{image},bps=fast"], "'fast' is no size"),
             (["--device", f"blk:{image},bps=0"], "bps must be above 0"),
-            (["--device", f"carveout:{image},as=ram"], "as= is pmem or none"),
+            (["--device", f"carveout:{image},as=ram"], "as= is pmem, ramdax or none"),
             (["--device", f"carveout:{image}@0x200000"], "must lie outside guest RAM"),
             (["--device", f"carveout:{image}@0x140001000"], "no multiple of 2 MiB"),
             (["--device", f"carveout:{image}@here"], "'here' is no address"),

@@ -5,13 +5,14 @@
 #
 # usage: demo.sh DEVICE ADDRESS
 #
-#   DEVICE   name of the memory device below /dev/harness
+#   DEVICE   name of the memory device below /dev/harness: a block device, or a
+#            DAX device that the image can be mounted from
 #   ADDRESS  guest-physical address of the image's first byte (hexadecimal)
 #
-# Mounts the image, compares every file with /root/golden.list, waits at the
-# barrier "mapped" while the host looks at its own page accounting, runs
-# programs from the image, and tries to write to it.  The result is one JSON
-# object.  Memory figures are what the work on the image added to /proc/meminfo
+# Mounts the image so that it is read by DAX, compares every file with
+# /root/golden.list, waits at the barrier "mapped" while the host looks at its own
+# page accounting, runs programs from the image, and tries to write to it.  The
+# result is one JSON object.  Memory figures are what the work on the image added to /proc/meminfo
 # (the guest's own files lie in its initramfs, which counts as page cache too).
 #
 # Exit status: 0, or 1 with one line that says which step failed.
@@ -22,18 +23,22 @@ image=/mnt/image
 root=/mnt/root
 
 fail() { echo "$*" >&2; exit 1; }
-mem() { sed -n "s/^$1: *\([0-9]*\) kB/\1/p" /proc/meminfo; }
+. /root/meminfo.sh
 
 mkdir -p $image $root /mnt/rw
-cached=$(mem Cached) buffers=$(mem Buffers) slab=$(mem Slab)
-mount -t erofs -o ro,dax=always "$node" $image || fail "the image cannot be mounted with dax=always"
-# EROFS of Linux 6.12 goes on without DAX where the device has none.
-grep -q " $image erofs .*dax=always" /proc/mounts ||
-	fail "the kernel turned DAX off: device $1 has no pages that it could map; use DEVICES='pmem carveout'"
+memory_before
+if [ -b "$node" ]; then
+	mount -t erofs -o ro,dax=always "$node" $image || fail "the image cannot be mounted with dax=always"
+	# EROFS of Linux 6.12 goes on without DAX where the device has none.
+	grep -q " $image erofs .*dax=always" /proc/mounts ||
+		fail "the kernel turned DAX off: device $1 has no pages that it could map; use DEVICES='pmem carveout'"
+else
+	mount -t erofs "$node" $image || fail "the image cannot be mounted from the DAX device"
+fi
 
 verified=$(verify $image /root/golden.list)
 tree_ok=$?
-cached=$(($(mem Cached) - cached)) buffers=$(($(mem Buffers) - buffers)) slab=$(($(mem Slab) - slab))
+memory_after
 [ $tree_ok = 0 ] && tree_ok=true || tree_ok=false
 guestctl ready mapped || exit 1
 
@@ -85,7 +90,7 @@ verify $image /root/golden.list > /tmp/again || tree_ok=false
 # The numbers of the first verification: busybox has no tool for JSON.
 files=${verified#*: }
 guestctl result "{
-	\"device\": \"$1\",
+	\"node\": \"$(readlink -f "$node")\",
 	\"files_verified\": ${files%%,*},
 	\"tree_ok\": $tree_ok,
 	\"cached_kib\": $cached,

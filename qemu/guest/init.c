@@ -6,10 +6,12 @@
  *
  *   /harness/argv     the command, each argument ended by a NUL byte
  *   /harness/env      NAME=VALUE, each ended by a NUL byte (may be empty)
- *   /harness/devices  one line for each device that must appear as a block
- *                     device: "NAME memory START SIZE" (start address in hex,
- *                     bytes in decimal) or "NAME serial TEXT"; init makes the
- *                     link /dev/harness/NAME
+ *   /harness/devices  one line for each device that must appear: a block
+ *                     device, "NAME memory START SIZE" (start address in hex,
+ *                     bytes in decimal) or "NAME serial TEXT", or the DAX
+ *                     device of a range of the kernel parameter ramdax=,
+ *                     "NAME ramdax RANGE"; init makes the link
+ *                     /dev/harness/NAME
  *   /harness/tty      if there, the command gets this terminal and its output
  *                     is not captured
  *
@@ -27,6 +29,7 @@
  * Lines from the host are words: "go NAME" opens a barrier, "dump" prints the
  * blocked tasks and CPU backtraces on the console, "bye" acknowledges "exit".
  */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -300,25 +303,66 @@ static bool is_serial(const char *disk, const char *serial)
 	return same;
 }
 
-static bool link_device(const char *name, const char *kind, const char *key)
+/* Make the link from @name to /dev/@node. */
+static bool link_node(const char *name, const char *node)
+{
+	char to[300], from[300];
+
+	snprintf(to, sizeof(to), "../%s", node);
+	snprintf(from, sizeof(from), "/dev/harness/%s", name);
+	return !symlink(to, from);
+}
+
+static bool link_block_device(const char *name, const char *kind, const char *key)
 {
 	unsigned long long start = strtoull(key, NULL, 0);
 	DIR *dir = opendir("/sys/block");
 	bool found = false;
 	struct dirent *d;
 
-	while (dir && !found && (d = readdir(dir))) {
-		char to[300], from[300];
-
-		if (d->d_name[0] == '.' ||
-		    !(kind[0] == 'm' ? is_memory(d->d_name, start) : is_serial(d->d_name, key)))
-			continue;
-		snprintf(to, sizeof(to), "../%s", d->d_name);
-		snprintf(from, sizeof(from), "/dev/harness/%s", name);
-		found = !symlink(to, from);
-	}
+	while (dir && !found && (d = readdir(dir)))
+		if (d->d_name[0] != '.' &&
+		    (kind[0] == 'm' ? is_memory(d->d_name, start) : is_serial(d->d_name, key)))
+			found = link_node(name, d->d_name);
 	if (dir)
 		closedir(dir);
+	return found;
+}
+
+/* Is the range of the kernel parameter ramdax= that platform device @dir has @range? */
+static bool is_range(const char *dir, const char *range)
+{
+	char path[300], *text;
+	bool same;
+
+	snprintf(path, sizeof(path), "%s/name", dir);
+	text = slurp(path, NULL);
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	same = text && !strcmp(text, range);
+	free(text);
+	return same;
+}
+
+/* The DAX device of a range, daxN.M, stands below the range's platform device. */
+static bool link_dax_device(const char *name, const char *range)
+{
+	bool found = false;
+
+	for (int i = 0; !found; i++) {
+		char path[64];
+		struct dirent *d;
+		DIR *dir;
+
+		snprintf(path, sizeof(path), "/sys/devices/platform/ramdax.%d", i);
+		dir = opendir(path);
+		if (!dir)
+			break;
+		while (is_range(path, range) && !found && (d = readdir(dir)))
+			if (!strncmp(d->d_name, "dax", 3) && isdigit(d->d_name[3]))
+				found = link_node(name, d->d_name);
+		closedir(dir);
+	}
 	return found;
 }
 
@@ -332,15 +376,18 @@ static int link_devices(void)
 	for (line = text ? strtok_r(text, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		char name[64], kind[16], key[64];
+		bool dax;
 
 		if (sscanf(line, "%63s %15s %63s", name, kind, key) != 3) {
 			send_error("/harness/devices: bad line '%s'", line);
 			return -1;
 		}
-		while (!link_device(name, kind, key)) {
+		dax = !strcmp(kind, "ramdax");
+		while (!(dax ? link_dax_device(name, key) : link_block_device(name, kind, key))) {
 			if (waited >= DEVICE_WAIT_MS) {
-				send_error("the kernel shows no block device for %s; does it have the driver?",
-					   name);
+				send_error("the kernel shows no %s device for %s; does it have %s?",
+					   dax ? "DAX" : "block", name,
+					   dax ? "CONFIG_DEV_DAX_RAMDAX" : "the driver");
 				return -1;
 			}
 			usleep(20000);

@@ -5,7 +5,7 @@
  * usage: scribble MOUNTPOINT NODE ADDRESS
  *
  *   MOUNTPOINT  where the image is mounted
- *   NODE        its block device
+ *   NODE        its device: a block device, or a DAX device in fsdev mode
  *   ADDRESS     guest-physical address of the image's first byte (hexadecimal)
  *
  * Each road that names a place in the image writes a mark of its own into the
@@ -23,6 +23,7 @@
  *
  * Exit status: 0 all roads were tried, 2 usage.
  */
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -38,6 +39,9 @@
 
 #define SECTOR		512
 #define MARK_BYTES	64
+/* Mapped at once: device_dax maps nothing that is not aligned to it. */
+#define MAP_BYTES	(2UL << 20)
+#define DAX_DRIVERS	"/sys/bus/dax/drivers/"
 
 static const char *mountpoint, *node;
 static unsigned long long address;
@@ -125,23 +129,22 @@ static int write_node_direct(off_t at)
 	return ret;
 }
 
-/* Map @path at page-aligned @start, and write the mark at @at from there. */
+/* Map @path from @start, a multiple of 2 MiB, and write the mark at @at from there. */
 static int write_mapped(const char *path, off_t start, off_t at)
 {
-	size_t len = sysconf(_SC_PAGESIZE);
 	int fd = open(path, O_RDWR | O_CLOEXEC), ret = 0;
 	char *p;
 
 	if (fd < 0)
 		return errno;
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
+	p = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
 	if (p == MAP_FAILED) {
 		ret = errno;
 	} else {
 		memcpy(p + at, mark, MARK_BYTES);
-		if (msync(p, len, MS_SYNC) && errno != EINVAL)
+		if (msync(p, MAP_BYTES, MS_SYNC) && errno != EINVAL)
 			ret = errno;
-		munmap(p, len);
+		munmap(p, MAP_BYTES);
 	}
 	close(fd);
 	return ret;
@@ -168,25 +171,57 @@ static int write_dev_mem(off_t at)
 	return ret;
 }
 
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return errno;
+	ret = write_all(fd, text, strlen(text), 0);
+	close(fd);
+	return ret;
+}
+
+/* Take the device from the file system's driver for the one that maps writably. */
+static int give_to_device_dax(off_t at)
+{
+	char *path = realpath(node, NULL), *name;
+	int ret;
+
+	if (!path)
+		return errno;
+	name = strrchr(path, '/') + 1;
+	ret = write_text(DAX_DRIVERS "fsdev_dax/unbind", name);
+	if (!ret)
+		ret = write_text(DAX_DRIVERS "device_dax/new_id", name);
+	free(path);
+	return ret ?: write_mapped(node, 0, at);
+}
+
+/* @type: S_IFBLK or S_IFCHR if only such a node has this road, else 0 */
 static const struct road {
 	const char *name;
 	int (*try)(off_t at);
 	off_t offset;
+	mode_t type;
 } roads[] = {
-	{ "create a file", create_file, -1 },
-	{ "change a mode", change_root, -1 },
-	{ "remount read-write", remount, -1 },
-	{ "mark the block node writable", set_node_writable, -1 },
-	{ "write to the block node", write_node, 0 },
-	{ "map the block node", map_node, 64 },
-	{ "write to /dev/mem", write_dev_mem, 128 },
-	{ "map /dev/mem", map_dev_mem, 192 },
-	{ "write to the block node with O_DIRECT", write_node_direct, SECTOR },
+	{ "create a file", create_file, -1, 0 },
+	{ "change a mode", change_root, -1, 0 },
+	{ "remount read-write", remount, -1, 0 },
+	{ "mark the block device writable", set_node_writable, -1, S_IFBLK },
+	{ "give the DAX device to device_dax", give_to_device_dax, 256, S_IFCHR },
+	{ "write to the device node", write_node, 0, 0 },
+	{ "map the device node", map_node, 64, 0 },
+	{ "write to /dev/mem", write_dev_mem, 128, 0 },
+	{ "map /dev/mem", map_dev_mem, 192, 0 },
+	{ "write to the device node with O_DIRECT", write_node_direct, SECTOR, 0 },
 };
 
 int main(int argc, char **argv)
 {
 	size_t count = sizeof(roads) / sizeof(*roads);
+	size_t tried = 0;
+	struct stat st;
 	char *end;
 
 	if (argc != 4 || (address = strtoull(argv[3], &end, 16), *end)) {
@@ -195,16 +230,20 @@ int main(int argc, char **argv)
 	}
 	mountpoint = argv[1];
 	node = argv[2];
+	if (stat(node, &st))
+		err(2, "%s", node);
 
 	printf("[");
 	for (size_t i = 0; i < count; i++) {
 		int ret;
 
+		if (roads[i].type && roads[i].type != (st.st_mode & S_IFMT))
+			continue;
 		memset(mark, 0, sizeof(mark));
 		snprintf(mark, sizeof(mark), "scribble was here: %s", roads[i].name);
 		ret = roads[i].try(roads[i].offset);
 		printf("%s{\"road\": \"%s\", \"errno\": \"%s\", \"offset\": %lld, \"mark\": \"%s\"}",
-		       i ? ", " : "", roads[i].name, ret ? strerrorname_np(ret) : "0",
+		       tried++ ? ", " : "", roads[i].name, ret ? strerrorname_np(ret) : "0",
 		       (long long)roads[i].offset, mark);
 	}
 	printf("]\n");
