@@ -39,7 +39,7 @@ print-%:
 .PHONY: clean
 clean: ## clean: remove what was built, keep trees and downloads
 	rm -rf $(addprefix $(BUILD)/,kernel base/kernel utils utils-fuzz host guest check log accel \
-		demo bench rootfs/golden.erofs rootfs/golden.list rootfs/key)
+		demo bench containers rootfs/golden.erofs rootfs/golden.list rootfs/key)
 
 .PHONY: distclean
 distclean: ## distclean: remove build/ altogether (trees with unwritten commits too)

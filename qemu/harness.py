@@ -44,6 +44,7 @@ MAX_GUESTS = 16
 PORT_NAME = "erofs-ramdax"       # as in qemu/guest/init.c
 CONSOLE_TAIL = 25                # lines of console that a failure report shows
 TICK = 0.1                       # seconds between looks at console and clock
+TOOL_WAIT = 10.0                 # seconds that an interrupted tool has to clean up
 EXIT_WAIT = 20.0                 # seconds from a guest's "exit" to the end of QEMU
 DUMP_WAIT = 2.0                  # seconds for a hung guest to say where it hangs
 START_MARK = "--- the command starts ---"
@@ -785,6 +786,75 @@ class Group:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def _signals_to_catch():
+    """SIGNALS, but for a SIGHUP that is ignored, as nohup(1) wants it."""
+    return [s for s in SIGNALS if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN]
+
+
+@contextlib.contextmanager
+def interruptible():
+    """Let SIGINT, SIGTERM and SIGHUP raise Interrupted inside, at once.
+
+    For all that a program does beside running guests; run() and run_groups()
+    inside have their own way, which leaves nothing half done.
+    """
+    def caught(number, _frame):
+        raise Interrupted(number)
+
+    old = {s: signal.signal(s, caught) for s in _signals_to_catch()}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def run_tool(command):
+    """Run a program of the host to its end. Returns (status, what it printed).
+
+    It has a session of its own.  What interrupts the wait ends all of it, first
+    with SIGTERM, so that it can clean up.
+    """
+    parent = os.getpid()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, start_new_session=True, preexec_fn=lambda: _die_with(parent)) as process:
+        try:
+            output = process.communicate()[0]
+        except BaseException:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(TOOL_WAIT)
+            raise
+    return process.returncode, output
+
+
+def make_once(outputs, inputs, command, what):
+    """Run `command`, which makes the files `outputs`, unless it did so before.
+
+    `inputs`  files: if one has changed since, the outputs are made anew
+    `what`    for the line that says why it takes a while
+    A stamp beside the first output says of which inputs the outputs were made; it is
+    gone while they are made, so that half of a file is never taken for a whole.
+    Raises HarnessError with the last line of what the command printed.
+    """
+    key = "".join(f"{s.st_size} {s.st_mtime_ns} {s.st_ino}\n" for s in map(os.stat, inputs))
+    stamp = outputs[0] + ".made"
+    os.makedirs(os.path.dirname(stamp), exist_ok=True)
+    with open(stamp, "a+", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        if stream.read() == key and all(map(os.path.exists, outputs)):
+            return
+        stream.truncate(0)
+        print(f"making {what}", file=sys.stderr, flush=True)
+        status, output = run_tool(command)
+        if status:
+            raise HarnessError(f"{what} cannot be made: " + (output.strip().splitlines() or ["?"])[-1])
+        stream.write(key)
+
+
 class _Signals:
     """Make of a signal an Interrupted, but only where nothing is half done.
 
@@ -798,7 +868,7 @@ class _Signals:
         self._send.setblocking(False)
         self._open = False
         self._old_fd = signal.set_wakeup_fd(self._send.fileno(), warn_on_full_buffer=False)
-        self._old = {s: signal.signal(s, self._caught) for s in SIGNALS}
+        self._old = {s: signal.signal(s, self._caught) for s in _signals_to_catch()}
         return self
 
     def __exit__(self, *_):
@@ -916,6 +986,12 @@ def build_dir():
     """The project's build directory ($BUILD, or build/ beside qemu/)."""
     top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return os.environ.get("BUILD") or os.path.join(top, "build")
+
+
+def guest_files(*names):
+    """`files` of a Guest for scripts of qemu/guest: they go to /root."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    return [(os.path.join(here, "guest", name), "/root/" + name) for name in names]
 
 
 def kernel_of(flavour):

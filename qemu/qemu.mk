@@ -82,15 +82,19 @@ rootfs: packages utils ## rootfs: make the golden image in build/rootfs (ROOTFS=
 GUESTS ?= 3
 # Not nvdimm: Linux maps no pages of an NVDIMM without a label area, so DAX is off.
 DEVICES ?= pmem ramdax carveout
+# Afterwards two containers on one kernel, or "no".
+CONTAINERS ?= yes
 .PHONY: demo
 demo: packages ## demo: the main job: GUESTS=3 guests on one image, and the proof that it is in memory once
+	$(if $(filter-out yes no,$(CONTAINERS)),$(error CONTAINERS=$(CONTAINERS): write yes or no))
 	@qemu/demo --check --guests "$(GUESTS)" --devices "$(DEVICES)"
 	@$(MAKE) --no-print-directory rootfs host-tools guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
 	@mkdir -p $(BUILD)/demo
 	@qemu/demo --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
 		--kernel $(KERNEL) --hostpages $(HOSTPAGES) --guests $(GUESTS) \
-		--devices "$(DEVICES)" --report $(BUILD)/demo/report.json
+		--devices "$(DEVICES)" --report $(BUILD)/demo/report.json \
+		$(if $(filter no,$(CONTAINERS)),,--containers $(BUILD)/containers)
 
 .PHONY: bench
 bench: packages ## bench: instruction counts and memory of each backend (ROWS="ID ...", REPEAT=N)

@@ -13,7 +13,8 @@ export BUILD MKFS FSCK
 unset ROOTFS IMAGE
 
 # A tree that demo.sh can chroot into: a shell and nothing else.
-mkdir -p "$T"/tree/{bin,data}
+mkdir -p "$T"/tree/{bin,data,usr/share/doc}
+seq 30000 > "$T/tree/usr/share/doc/text"
 cp /bin/busybox "$T/tree/bin/busybox"
 for applet in sh cat echo; do ln -s busybox "$T/tree/bin/$applet"; done
 for i in $(seq 40); do seq $((i * 1000)) $((i * 1000 + 20000)) > "$T/tree/data/$i"; done
@@ -30,13 +31,13 @@ demo() # OPTION...
 says() { jq -e "$1" "$T/report.json"; }
 
 check "an image is made of a directory" rootfs "$T/tree"
-check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 42
+check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 43
 sum=$(sha256sum < "$T/out/golden.erofs")
 check "nothing is made anew when nothing changed" sh -c "ROOTFS='$T/tree' qemu/rootfs '$T/out' -Enoinline_data 2>&1 | (! grep .)"
 
-check "three guests prove that they share" demo --guests 3
+check "three guests and two containers prove that they share" demo --guests 3 --containers "$T/containers"
 for q in '.result == "shared"' '.guests | length == 3' \
-	'[.guests[] | .files_verified == 42 and .tree_ok] | all' \
+	'[.guests[] | .files_verified == 43 and .tree_ok] | all' \
 	'[.guests[] | .cached_kib, .buffers_kib, .slab_kib | numbers] | length == 9' \
 	'[.guests[] | .cached_kib + .buffers_kib] == [0, 0, 0]' \
 	'[.guests[] | .write_attempts == 9 and .writes_that_reached_the_image == 0] | all' \
@@ -45,22 +46,29 @@ for q in '.result == "shared"' '.guests | length == 3' \
 	'.guests[0].programs | .shell == "ok" and .perl == "absent"' \
 	'.unique_bytes <= .image_bytes and .unique_bytes > 5000000' \
 	'[.guests[] | (.image_pss_bytes * 3 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
-	'.private_copies_bytes - .unique_bytes == .saved_bytes and .saved_bytes > .unique_bytes'; do
+	'.private_copies_bytes - .unique_bytes == .saved_bytes and .saved_bytes > .unique_bytes' \
+	'.containers | .contents_ok and .cached_kib_private - .cached_kib_shared == .saved_kib' \
+	'.containers | (.saved_kib / .kernel_saved_kib - 1 | fabs) < 0.02 and .slab_kib_shared - .slab_kib_private == .slab_cost_kib' \
+	'(.image_bytes / 1024) as $k | .containers | .saved_kib > $k * 0.8 and .cached_kib_shared < $k * 1.2'; do
 	check "report: $q" says "$q"
 done
 check "the image is what it was" test "$sum" = "$(sha256sum < "$T/out/golden.erofs")"
 
-fails "one guest proves nothing" 'one guest shares with nobody' demo --guests 1
+mkdir -p "$T"/kernel/arch/x86/boot
+cp "$KERNEL" "$T/kernel/arch/x86/boot/bzImage"
+echo CONFIG_EROFS_FS=y > "$T/kernel/.config"
+bare=$T/kernel/arch/x86/boot/bzImage
+fails "one guest proves nothing" 'one guest shares with nobody' \
+	demo --guests 1 --devices pmem --kernel "$bare" --containers "$T/containers"
+check "a kernel without page-cache sharing is said to be one" says \
+	'.containers.skipped == "the kernel has no CONFIG_EROFS_FS_PAGE_CACHE_SHARE"'
 for n in 0 17 x ""; do
 	fails "GUESTS=$n" "GUESTS=$n: between 1 and 16" make -s demo GUESTS="$n"
 done
 fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax" make -s demo DEVICES=blk
 fails "no kind" 'DEVICES: name at least one kind' make -s demo DEVICES=" "
-mkdir -p "$T"/kernel/arch/x86/boot
-cp "$KERNEL" "$T/kernel/arch/x86/boot/bzImage"
-echo CONFIG_EROFS_FS=y > "$T/kernel/.config"
 fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_RAMDAX.*DEVICES='pmem carveout'" \
-	demo --kernel "$T/kernel/arch/x86/boot/bzImage"
+	demo --kernel "$bare"
 fails "a device without DAX" 'the kernel turned DAX off' demo --devices nvdimm
 fails "no kernel" 'No such file.*make kernel' demo --kernel "$T/none"
 fails "something else for a kernel" 'is no x86 kernel' demo --kernel /bin/busybox
@@ -71,7 +79,7 @@ at=$(grep -abom1 '40000' "$T/out/golden.erofs" | cut -d: -f1)
 printf 5 | dd of="$T/out/golden.erofs" bs=1 seek="$at" conv=notrunc status=none
 fails "a byte of the image is another one" 'data/[0-9]+: read\(2\) gives other bytes' demo --guests 2
 check "the report says how many files are right" says \
-	'.result == "failed" and ([.guests[] | .files_verified < 42 and .files_verified > 35] | all)'
+	'.result == "failed" and ([.guests[] | .files_verified < 43 and .files_verified > 35] | all)'
 cp "$T/good" "$T/out/golden.erofs"
 # The superblock's magic number.
 printf x | dd of="$T/out/golden.erofs" bs=1 seek=1024 conv=notrunc status=none
@@ -83,7 +91,7 @@ mv "$T/good" "$T/out/golden.erofs"
 # The user's own image, and wrong ones.
 cp "$T/out/golden.erofs" "$T/own.erofs"
 check "IMAGE= is taken and listed" image "$T/own.erofs"
-check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 42
+check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 43
 check "IMAGE= is not changed" cmp "$T/own.erofs" "$T/out/golden.erofs"
 fails "IMAGE= is no file" 'is no file' image "$T/none"
 fails "IMAGE= is no EROFS image" 'is no EROFS image.*mkfs.erofs' image /bin/busybox
@@ -93,6 +101,6 @@ fails "ROOTFS= holds no file" 'holds no regular file' rootfs "$T/hollow"
 fails "ROOTFS= and IMAGE=" 'not both' env ROOTFS="$T/tree" IMAGE="$T/own.erofs" qemu/rootfs "$T/out"
 tar -C "$T/tree" -cf "$T/tree.tar" .
 check "ROOTFS= is a tar file" rootfs "$T/tree.tar"
-check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 42
+check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 43
 check "nothing of failed runs is left" sh -c "! ls '$T'/out/tmp.* 2>/dev/null"
 done_testing

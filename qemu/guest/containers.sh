@@ -6,7 +6,7 @@
 #
 # usage: containers.sh OPTIONS
 #
-#   OPTIONS  mount options of both images beside "ro"
+#   OPTIONS  mount options of both images
 #
 # Mounts the images on /dev/harness/blk0 and blk1, and an overlay with a tmpfs for
 # changes over each.  Then each container visits all of its files: verify compares
@@ -24,14 +24,14 @@ mount -t tmpfs tmpfs /mnt/rw || fail "no tmpfs for the containers' changes"
 memory_before
 for n in 0 1; do
 	mkdir -p /mnt/image$n /mnt/root$n /mnt/rw/upper$n /mnt/rw/work$n
-	mount -t erofs -o "ro,$1" /dev/harness/blk$n /mnt/image$n ||
-		fail "image $n cannot be mounted with $1"
+	mount -t erofs -o "$1" /dev/harness/blk$n /mnt/image$n ||
+		fail "image $n cannot be mounted with $1; dmesg says: $(dmesg | grep erofs | tail -n 1)"
 	mount -t overlay -o lowerdir=/mnt/image$n,upperdir=/mnt/rw/upper$n,workdir=/mnt/rw/work$n \
 		overlay /mnt/root$n || fail "no overlay can be mounted over image $n"
 done
 ok=true
 for n in 0 1; do
-	verify /mnt/root$n /root/$n.list > /tmp/verified || ok=false
+	verify --read /mnt/root$n /root/$n.list > /tmp/verified || ok=false
 done
 memory_after
 saved=$(cat /sys/fs/erofs/inode_share/saved_bytes 2>/dev/null)
