@@ -44,7 +44,7 @@ def measure(kernel, images, lists, say):
     """Run both modes; `say` prints a line of progress. Returns the object `containers` of the report (Documentation/demo.md).
 
     Where the kernel or the host's memory does not allow it, the object has the one
-    member "skipped": why.  Raises HarnessError with the guest's report if one fails.
+    member "skipped": why; where a guest fails, the one member "failed": its report.
     """
     config = harness.kernel_config(kernel)
     if config and OPTION not in config:
@@ -63,7 +63,7 @@ def measure(kernel, images, lists, say):
     harness.run_groups([harness.Group([guest]) for guest in guests.values()], jobs=min(together, len(guests)))
     for mode, guest in guests.items():
         if guest.failure:
-            raise HarnessError(f"two containers with page cache {mode}: {guest.report()}")
+            return {"failed": f"page cache {mode}: {guest.report()}"}
     private, shared = (guests[mode].results[0] for mode in MODES)
     report = {"contents_ok": private["contents_ok"] and shared["contents_ok"],
               "image_bytes": [os.path.getsize(image) for image in images]}
@@ -80,6 +80,8 @@ def judge(report):
     """What speaks against sharing between the containers; nothing if `report` is None."""
     if not report or "skipped" in report:
         return []
+    if "failed" in report:
+        return ["the guest with two containers failed"]
     against = []
     if not report["contents_ok"]:
         against.append("a container does not see the files that its image was made of")
@@ -93,6 +95,9 @@ def print_table(report):
     print()
     if "skipped" in report:
         print(f"Two containers on one kernel: not tried, {report['skipped']}.")
+        return
+    if "failed" in report:
+        print(f"Two containers on one kernel failed, {report['failed']}")
         return
     print("Two versions of the image as two containers on one kernel, all files read")
     print()

@@ -14,7 +14,7 @@ export BUILD MKFS FSCK DUMP IMAGE=
 unset FLAVOUR
 
 mkdir -p "$T/tree"
-for i in $(seq 60); do seq $((i * 1000)) $((i * 1000 + 15000)) > "$T/tree/$i"; done
+for i in $(seq 60); do seq $((i * 1000)) $((i * 1000 + 60000)) > "$T/tree/$i"; done
 ROOTFS=$T/tree qemu/rootfs "$T/out" -Enoinline_data 2> "$T/log" || cat "$T/log"
 
 bench() # OPTION...

@@ -46,6 +46,10 @@ for q in '.result == "shared"' '.guests | length == 3' \
 	'.guests[0].programs | .shell == "ok" and .perl == "absent"' \
 	'.unique_bytes <= .image_bytes and .unique_bytes > 5000000' \
 	'[.guests[] | (.image_pss_bytes * 3 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
+	'.image_bytes as $b | [.guests[].image_mapped_bytes] | all(. > 100000 and . < $b / 2)' \
+	'[.mapped_by[].bytes] | length == 3 and .[2] > 100000' \
+	'[.guests[].image_mapped_bytes] == [range(3) as $i | [.parts[] | select(.mapped_by | index($i)).length] | add]' \
+	'[.guests[].image_rss_bytes] == [range(3) as $i | [.parts[] | select(.touched_by | index($i)).length] | add]' \
 	'.private_copies_bytes - .unique_bytes == .saved_bytes and .saved_bytes > .unique_bytes' \
 	'.containers | .contents_ok and .cached_kib_private - .cached_kib_shared == .saved_kib' \
 	'.containers | (.saved_kib / .kernel_saved_kib - 1 | fabs) < 0.02 and .slab_kib_shared - .slab_kib_private == .slab_cost_kib' \

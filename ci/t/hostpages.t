@@ -143,6 +143,32 @@ run "$img" $a $b $c
 is "the same without PAGEMAP_SCAN" "$(q '[.shared_by[].bytes / 4096]')" "[490,90,10]"
 prefix=()
 
+# --- a user that is a kernel: what that has mapped of what the host sees of it
+#     a touched 0-99, b 50-149; inside, a has mapped 10-19 and 60-69, b 60-79 and 200
+printf 'mapped 40960 40960\nmapped 245760 40960\ncounter dax_faults_4k 20\ncounter sum 4503599627370496\n' > "$shm/in.a"
+printf 'mapped 245760 81920\nmapped 819200 1\n' > "$shm/in.b"
+run --guest=$b:"$shm/in.b" --guest=$a:"$shm/in.a" "$img" $a $b $c
+is "guests: touched, mapped, mapped and not resident" \
+	"$(q '[.guests[] | [.pid, (.touched_bytes, .mapped_bytes, .mapped_absent_bytes | . / 4096)]]')" "[[$b,100,21,1],[$a,100,20,0]]"
+is "guests: counters" "$(q '[.guests[].counters]')" '[{},{"dax_faults_4k":20,"sum":4503599627370496}]'
+is "guests: mapped by how many" "$(q '[.mapped_by[] | .bytes / 4096]')" "[21,10]"
+is "guests: parts" "$(q '[.parts[] | [.start / 4096, .length / 4096, .touched_by, .mapped_by]]')" \
+	"[[0,10,[$a],[]],[10,10,[$a],[$a]],[20,30,[$a],[]],[50,10,[$b,$a],[]],[60,10,[$b,$a],[$b,$a]],[70,10,[$b,$a],[$b]],[80,20,[$b,$a],[]],[100,50,[$b],[]],[200,1,[],[$b]]]"
+is "guests: the rest is as without them" "$status $(q '[.users[].rss_bytes / 4096], [.shared_by[].bytes / 4096]' | tr -d '\n')" "0 [100,100,500][490,90,10]"
+text=$("$shm/hostpages" --guest=$a:"$shm/in.a" --guest=$b:"$shm/in.b" "$img" $a $b)
+is "guests: text: exit status" "$?" 0
+like "guests: text: figures" "$text" "$(printf "%8d" $a)   400.0 KiB   10 %   80.0 KiB    2 %"
+like "guests: text: parts" "$text" "$(printf '%8d' $b) |...+#-----..+...................................................|"
+like "guests: text: counters" "$text" "$(printf '  %-44s%15s' dax_faults_4k 20)"
+like "guests: text: mapped by both" "$text" "   2 of 2       40.0 KiB"
+: > "$shm/in.none"
+for line in "mapped 0 4194305" "mapped 4194304 4096" "mapped -4096 4096" "mapped 18446744073709551615 2" "mapped 0 0" \
+	    "mapped 0" "mapped 0 1 1" "counter x" "counter x -1" "counter x\" 1" "nonsense" ""; do
+	printf 'counter good 1\n%s\n' "$line" > "$shm/in.bad"
+	text=$("$shm/hostpages" --json --guest=$a:"$shm/in.bad" "$img" $a 2>&1)
+	is "guests: refused: '$line'" "$? ${text#*: }" "2 $shm/in.bad:2: neither 'mapped OFFSET LENGTH' within the image nor 'counter NAME VALUE'"
+done
+
 # --- text
 text=$("$shm/hostpages" --map "$img" $a $b $c)
 is "text: exit status" "$?" 0
@@ -167,7 +193,8 @@ is "--all: exit status says whether some were hidden" "$status" "$(q 'if .skippe
 for m in "${methods[@]}"; do
 	start "$img" shared:0:1024 write:0:300; d=$pid
 	prefix=(env LD_PRELOAD="$shm/kill.so" KILL_ON_PREAD="$d")
-	run --method=$m "$img" $d $a $b
+	run --method=$m --guest=$d:"$shm/in.a" --guest=$b:"$shm/in.b" "$img" $d $a $b
+	is "$m: killed while counted: its guest" "$(q '[.guests[].pid]')" "[$b]"
 	is "$m: killed while counted: status, rest" "$status $(q '[.users[].rss_bytes / 4096], [.shared_by[].bytes / 4096]' | tr -d '\n')" \
 		"1 [100,100][100,50]"
 	like "$m: killed while counted: reason" "$err" "process $d is not counted: it ended while it was being counted"
@@ -276,6 +303,11 @@ misuse "no process" "no process given" "$img"
 misuse "no number" "not a process id: 12x" "$img" 12x
 misuse "zero" "not a process id: 0" "$img" 0
 misuse "too large" "not a process id" "$img" 99999999999999999999
+misuse "guest: no file" "write PID:FILE" --guest=$a "$img" $a
+misuse "guest: no such file" "No such file" --guest=$a:"$shm/none" "$img" $a
+misuse "guest: a folder" "Is a directory" --guest=$a:"$shm" "$img" $a
+misuse "guest: given twice" "was given before" --guest=$a:"$shm/in.none" --guest=$a:"$shm/in.a" "$img" $a
+misuse "guest: not counted" "process $b is not one of those" --guest=$b:"$shm/in.b" "$img" $a
 misuse "no such method" "no such method: guess" --method=guess "$img" $a
 misuse "no such option" "see hostpages --help" --nonsense "$img" $a
 "$shm/hostpages" "$img" $a > /dev/full 2>"$shm/err"
@@ -389,7 +421,8 @@ stop $d
 cc -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover \
 	-o "$shm/sane" "$top"/qemu/host/hostpages*.c || die "no build with sanitizers"
 export ASAN_OPTIONS=detect_leaks=0
-for args in "--json $img $a $b $c" "--map $img $a $b $c" "--json --all --method=pagemap $img" \
+for args in "--json $img $a $b $c" "--json --guest=$a:$shm/in.a --guest=$b:$shm/in.b $img $a $b" \
+	    "--guest=$b:$shm/in.b $img $b" "--map $img $a $b $c" "--json --all --method=pagemap $img" \
 	    "$img $a $dead $$" "--map $shm/empty $a"; do
 	text=$("$shm/sane" $args 2>&1)
 	status=$?

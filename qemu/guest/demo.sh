@@ -3,22 +3,25 @@
 #
 # demo.sh - what each guest of "make demo" does; qemu/demo starts it
 #
-# usage: demo.sh DEVICE ADDRESS
+# usage: demo.sh DEVICE ADDRESS SIZE
 #
 #   DEVICE   name of the memory device below /dev/harness: a block device, or a
 #            DAX device that the image can be mounted from
 #   ADDRESS  guest-physical address of the image's first byte (hexadecimal)
+#   SIZE     of the image, in bytes
 #
 # Mounts the image so that it is read by DAX, compares every file with
-# /root/golden.list, waits at the barrier "mapped" while the host looks at its own
-# page accounting, runs programs from the image, and tries to write to it.  The
-# result is one JSON object.  Memory figures are what the work on the image added to /proc/meminfo
+# /root/golden.list, starts a program from the image that stays, and waits at the
+# barrier "mapped" while the host looks at its own page accounting; then runs
+# programs from the image, and tries to write to it.  The first result is a JSON
+# array of what guestpages says, the second one JSON object.  Memory figures are what the work on the image added to /proc/meminfo
 # (the guest's own files lie in its initramfs, which counts as page cache too).
 #
 # Exit status: 0, or 1 with one line that says which step failed.
 
 node=/dev/harness/$1
 address=$2
+size=$3
 image=/mnt/image
 root=/mnt/root
 
@@ -40,7 +43,6 @@ verified=$(verify $image /root/golden.list)
 tree_ok=$?
 memory_after
 [ $tree_ok = 0 ] && tree_ok=true || tree_ok=false
-guestctl ready mapped || exit 1
 
 # Programs from the image, in a root whose changes go to memory.
 mount -t tmpfs tmpfs /mnt/rw && mkdir /mnt/rw/upper /mnt/rw/work &&
@@ -50,6 +52,27 @@ for d in proc dev sys tmp; do
 	mkdir -p $root/$d
 done
 mount -t proc proc $root/proc && mount --bind /dev $root/dev || fail "cannot prepare the chroot"
+
+# One program stays while the host looks, another one in each of three guests.
+case $((GUEST_ID % 3)) in
+1) stays='perl -MPOSIX -e "\$| = 1; print qq(up\\n); <STDIN>"' ;;
+2) stays='bash -c "echo up; read -r line"' ;;
+*) stays='echo up; read -r line' ;;
+esac
+mkfifo /tmp/stay && exec 3<> /tmp/stay
+if [ -e $root/bin/sh ]; then
+	chroot $root /bin/sh -c "$stays || { echo up; read -r line; }" < /tmp/stay > /tmp/up 2> /dev/null &
+	while [ ! -s /tmp/up ] && [ -e /proc/$! ]; do
+		usleep 10000
+	done
+fi
+counters=/sys/fs/erofs/$(basename "$(readlink -f "$node")")
+[ -d "$counters" ] || counters=
+# shellcheck disable=SC2086
+guestpages "$address" "$size" $counters > /tmp/pages ||
+	fail "no account of what this kernel has mapped"
+sed 's/.*/"&",/; 1s/^/[/; $s/,$/]/' /tmp/pages | guestctl result - && guestctl ready mapped || exit 1
+echo > /tmp/stay
 
 programs=
 # program NAME PATH COMMAND: run COMMAND in the chroot if PATH is there.

@@ -327,6 +327,8 @@ static void count_window(struct hp *hp, struct window *w, uint32_t *total)
 		if (hp->nr_cells)
 			add_cell(hp, w->first + i, w->users[i]);
 	}
+	if (hp->nr_guests)
+		hp_count_guests(hp, w->has, w->first, w->pages);
 }
 
 /*
@@ -428,6 +430,7 @@ static void forget_figures(struct hp *hp)
 	hp->moved_pages = 0;
 	hp->nr_runs = 0;
 	make_cells(hp);
+	hp_start_guests(hp);
 }
 
 /* What a window of so many pages takes: @has of each user, and the rest. */
@@ -492,7 +495,7 @@ void hp_count(struct hp *hp)
 				count_map(hp, user, w.has + u * w.pages, &w,
 					  &user->maps.v[i]);
 		}
-		if (w.touched) {
+		if (w.touched || hp->nr_guests) {
 			count_window(hp, &w, total);
 			clear(&w, w.pages, hp->nr_users);
 		}

@@ -127,6 +127,58 @@ static void json_users(const struct hp *hp, FILE *out)
 	fputs("],\n", out);
 }
 
+/* The processes of the guests whose bits are set. */
+static void json_set(const struct hp *hp, FILE *out, uint64_t guests)
+{
+	const char *between = "";
+
+	fputc('[', out);
+	for (size_t k = 0; k < hp->nr_guests; k++) {
+		if (!(guests & 1ULL << k))
+			continue;
+		fprintf(out, "%s%d", between, hp->guests[k].pid);
+		between = ", ";
+	}
+	fputc(']', out);
+}
+
+static void json_guests(const struct hp *hp, FILE *out)
+{
+	fputs("  \"guests\": [", out);
+	for (size_t i = 0; i < hp->nr_guests; i++) {
+		const struct hp_guest *g = &hp->guests[i];
+
+		fprintf(out, "%s{\"pid\": %d, \"touched_bytes\": %" PRIu64
+			", \"mapped_bytes\": %" PRIu64
+			", \"mapped_absent_bytes\": %" PRIu64 ", \"counters\": {",
+			comma(i), g->pid,
+			hp->users[g->user].rss_pages * hp->page_bytes,
+			g->mapped_pages * hp->page_bytes,
+			(g->mapped_pages - g->present_pages) * hp->page_bytes);
+		for (size_t k = 0; k < g->nr_counters; k++)
+			fprintf(out, "%s\"%s\": %" PRIu64, k ? ", " : "",
+				g->counters[k].name, g->counters[k].value);
+		fputs("}}", out);
+	}
+	fputs("],\n  \"mapped_by\": [", out);
+	for (size_t k = 1; k <= hp->nr_guests; k++)
+		fprintf(out, "%s{\"guests\": %zu, \"bytes\": %" PRIu64 "}",
+			comma(k - 1), k, hp->mapped_by[k] * hp->page_bytes);
+	fputs("],\n  \"parts\": [", out);
+	for (size_t i = 0; i < hp->nr_parts; i++) {
+		const struct hp_part *p = &hp->parts[i];
+
+		fprintf(out, "%s{\"start\": %" PRIu64 ", \"length\": %" PRIu64
+			", \"touched_by\": ", comma(i),
+			p->page * hp->page_bytes, p->pages * hp->page_bytes);
+		json_set(hp, out, p->touched);
+		fputs(", \"mapped_by\": ", out);
+		json_set(hp, out, p->mapped);
+		fputc('}', out);
+	}
+	fputs("],\n", out);
+}
+
 /**
  * hp_report_json() - write the report as one JSON object
  * @hp: the run, counted
@@ -175,7 +227,10 @@ void hp_report_json(const struct hp *hp, FILE *out)
 		fputs(comma(i), out);
 		json_string(out, hp->notes[i]);
 	}
-	fputs("],\n  \"map\": [", out);
+	fputs("],\n", out);
+	if (hp->nr_guests)
+		json_guests(hp, out);
+	fputs("  \"map\": [", out);
 	for (size_t i = 0; i < hp->nr_runs; i++)
 		fprintf(out, "%s{\"start\": %" PRIu64 ", \"length\": %" PRIu64
 			", \"users\": %" PRIu32 "}", comma(i),
@@ -256,24 +311,81 @@ static void text_users(const struct hp *hp, const struct totals *t, FILE *out)
 	text_row(out, t->mapped, t->rss, t->pss, t->private_copy);
 }
 
-static void text_shared_by(const struct hp *hp, FILE *out)
+/* A histogram: index k of @by: pages that exactly k of @nr have. */
+static void text_by(const struct hp *hp, const uint64_t *by, size_t nr,
+		    FILE *out)
 {
 	uint64_t most = 1;
 
-	for (size_t k = 1; k <= hp->nr_users; k++)
-		if (hp->shared_by[k] > most)
-			most = hp->shared_by[k];
-	fputs("\nImage pages by the number of users that have them\n", out);
-	for (size_t k = hp->nr_users; k; k--) {
-		int bar = (hp->shared_by[k] * BAR_WIDTH + most - 1) / most;
+	for (size_t k = 1; k <= nr; k++)
+		if (by[k] > most)
+			most = by[k];
+	for (size_t k = nr; k; k--) {
+		int bar = (by[k] * BAR_WIDTH + most - 1) / most;
 
 		/* Many users: only what there is. */
-		if (!hp->shared_by[k] && hp->nr_users > 16)
+		if (!by[k] && nr > 16)
 			continue;
-		fprintf(out, "  %4zu of %-4zu ", k, hp->nr_users);
-		put_size(out, hp->shared_by[k] * hp->page_bytes);
+		fprintf(out, "  %4zu of %-4zu ", k, nr);
+		put_size(out, by[k] * hp->page_bytes);
 		fprintf(out, "%s%.*s\n", bar ? "  " : "", bar,
 			"################################");
+	}
+}
+
+static void put_percent(FILE *out, uint64_t part, uint64_t whole)
+{
+	fprintf(out, " %4.0f %%", whole ? 100.0 * part / whole : 0.0);
+}
+
+static void text_guest_cells(const struct hp_guest *g, FILE *out)
+{
+	for (size_t i = 0; i < HP_GUEST_CELLS; i++) {
+		const struct hp_guest_cell *c = &g->cells[i];
+
+		/* Images of less pages than characters. */
+		if (!c->pages)
+			continue;
+		fputc(2 * c->mapped >= c->pages ? '#' : c->mapped ? '+' :
+		      c->touched ? '-' : '.', out);
+	}
+}
+
+static void text_guests(const struct hp *hp, FILE *out)
+{
+	fputs("\nWhat each guest has of the image\n"
+	      "     PID             TOUCHED         MAPPED NOW\n", out);
+	for (size_t i = 0; i < hp->nr_guests; i++) {
+		const struct hp_guest *g = &hp->guests[i];
+		uint64_t touched = hp->users[g->user].rss_pages * hp->page_bytes;
+		uint64_t mapped = g->mapped_pages * hp->page_bytes;
+
+		fprintf(out, "%8d ", g->pid);
+		put_size(out, touched);
+		put_percent(out, touched, hp->img.bytes);
+		put_size(out, mapped);
+		put_percent(out, mapped, hp->img.bytes);
+		fputc('\n', out);
+	}
+	fputs("  #  at least half mapped by programs of the guest   +  some of it\n"
+	      "  -  touched, so in the host's page tables           .  not even that\n",
+	      out);
+	for (size_t i = 0; i < hp->nr_guests; i++) {
+		fprintf(out, "%8d |", hp->guests[i].pid);
+		text_guest_cells(&hp->guests[i], out);
+		fputs("|\n", out);
+	}
+	fputs("\nImage pages by the number of guests whose programs have them mapped\n",
+	      out);
+	text_by(hp, hp->mapped_by, hp->nr_guests, out);
+	for (size_t i = 0; i < hp->nr_guests; i++) {
+		const struct hp_guest *g = &hp->guests[i];
+
+		if (g->nr_counters)
+			fprintf(out, "\nThe kernel of guest %d counts\n", g->pid);
+		for (size_t k = 0; k < g->nr_counters; k++)
+			fprintf(out, "  %-44s%15" PRIu64 "\n",
+				g->counters[k].name, g->counters[k].value);
 	}
 }
 
@@ -368,11 +480,14 @@ void hp_report_text(const struct hp *hp, FILE *out)
 		fputs("\nNo process was counted.\n", out);
 	} else {
 		text_users(hp, &t, out);
-		text_shared_by(hp, out);
+		fputs("\nImage pages by the number of users that have them\n", out);
+		text_by(hp, hp->shared_by, hp->nr_users, out);
 	}
 	text_sums(hp, &t, out);
 	if (hp->nr_cells)
 		text_map(hp, out);
+	if (hp->nr_guests)
+		text_guests(hp, out);
 	if (hp->nr_skipped)
 		fprintf(out, "\n%zu processes were not counted; stderr says why.\n",
 			hp->nr_skipped);

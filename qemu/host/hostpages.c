@@ -21,7 +21,8 @@
 #define COUNTS_MAX 3
 
 static const char usage[] =
-"usage: hostpages [--json] [--map] [--all] [--method=METHOD] IMAGE [PID...]\n"
+"usage: hostpages [--json] [--map] [--all] [--method=METHOD] [--guest=PID:FILE]...\n"
+"                 IMAGE [PID...]\n"
 "\n"
 "Says how much of the file IMAGE the processes PID... have in memory through\n"
 "their mappings of it, and how much of that they share.\n"
@@ -29,6 +30,9 @@ static const char usage[] =
 "  --all            every process that maps IMAGE (as root: of the whole system)\n"
 "  --map            also draw which parts of the file how many users have\n"
 "  --json           as JSON, with the map as runs\n"
+"  --guest=PID:FILE process PID is a virtual machine, FILE is what guestpages\n"
+"                   printed in it: adds a table of which guest has touched and\n"
+"                   which has mapped what; may be given for each process\n"
 "  --method=METHOD  kpagecount: page frames and the kernel's map counts; sees\n"
 "                               processes outside the list too; needs root\n"
 "                   pagemap:    file offsets alone; exact among the users given\n"
@@ -186,6 +190,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "all", no_argument, NULL, 'a' },
+		{ "guest", required_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "map", no_argument, NULL, 'm' },
@@ -195,13 +200,20 @@ int main(int argc, char **argv)
 	bool all = false, json = false, map = false;
 	enum hp_method wanted = HP_AUTO;
 	struct hp hp = { };
+	const char **guests;
+	size_t nr_guests = 0;
 	pid_t *pids;
 	int opt, nr;
+
+	guests = hp_grow(NULL, argc, sizeof(*guests));
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'a':
 			all = true;
+			break;
+		case 'g':
+			guests[nr_guests++] = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -236,6 +248,9 @@ int main(int argc, char **argv)
 	hp.want_cells = map && !json;
 	hp.method = hp_best_method(wanted);
 	hp_image_open(&hp, argv[optind], pids, nr, all);
+
+	for (size_t i = 0; i < nr_guests; i++)
+		hp_add_guest(&hp, guests[i]);
 
 	for (int i = 0; i < nr; i++)
 		hp_add_user(&hp, pids[i]);

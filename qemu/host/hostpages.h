@@ -7,6 +7,7 @@
  * hostpages-image.c   the file: which one it is, what the page cache has of it
  * hostpages-procs.c   the users: finding them and their mappings of the file
  * hostpages-count.c   the pages: page tables into figures
+ * hostpages-guests.c  what the kernels inside say of their own use of the image
  * hostpages-report.c  the figures as text or JSON
  *
  * What each figure means is written in Documentation/accounting.md.
@@ -133,6 +134,48 @@ struct hp_cell {
 	uint64_t pages;		/* that any user has */
 };
 
+/* Guests of one table: a bit of a word for each. */
+#define HP_GUESTS_MAX	64
+/* Characters of a guest's line in the text table. */
+#define HP_GUEST_CELLS	64
+
+/* A number that a guest's kernel counts. */
+struct hp_counter {
+	char *name;
+	uint64_t value;
+};
+
+/* Pages behind one character of a guest's line. */
+struct hp_guest_cell {
+	uint64_t pages, touched, mapped;
+};
+
+/**
+ * struct hp_guest - a user that is a kernel, and what that says of itself
+ * @pid: process id of the user
+ * @user: which of the users that is
+ * @mapped: a bit for each page of the image: programs of the guest have it mapped
+ * @mapped_pages: how many these are
+ * @present_pages: how many of them the user has in its page tables
+ * @counters: numbers of the guest's kernel
+ * @cells: the file in equal parts
+ */
+struct hp_guest {
+	pid_t pid;
+	size_t user;
+	uint8_t *mapped;
+	uint64_t mapped_pages, present_pages;
+	struct hp_counter *counters;
+	size_t nr_counters;
+	struct hp_guest_cell cells[HP_GUEST_CELLS];
+};
+
+/* A run of pages that the same guests have touched, and the same have mapped. */
+struct hp_part {
+	uint64_t page, pages;
+	uint64_t touched, mapped;	/* bit k: guest k */
+};
+
 /**
  * struct hp - one run of the program
  * @want_runs: keep @runs
@@ -142,6 +185,7 @@ struct hp_cell {
  * @outside_pages: those that other processes map too (HP_KPAGECOUNT only)
  * @moved_pages: pages that two users showed in different places
  * @nr_maps_changed: users whose mappings changed during the last count
+ * @mapped_by: index k: pages that programs of exactly k guests have mapped
  * @cell_pages: pages of the file for one character of the map
  */
 struct hp {
@@ -156,6 +200,8 @@ struct hp {
 	size_t nr_skipped;
 	char **notes;
 	size_t nr_notes;
+	struct hp_guest *guests;
+	size_t nr_guests;
 
 	uint64_t *shared_by;
 	uint64_t unique_pages;
@@ -167,6 +213,9 @@ struct hp {
 	struct hp_cell *cells;
 	size_t nr_cells;
 	uint64_t cell_pages;
+	struct hp_part *parts;
+	size_t nr_parts;
+	uint64_t mapped_by[HP_GUESTS_MAX + 1];
 	bool cache_known;
 	uint64_t cache_bytes;
 };
@@ -202,6 +251,12 @@ bool hp_verify_users(struct hp *hp);
 /* hostpages-count.c */
 enum hp_method hp_best_method(enum hp_method wanted);
 void hp_count(struct hp *hp);
+
+/* hostpages-guests.c */
+void hp_add_guest(struct hp *hp, const char *spec);
+void hp_start_guests(struct hp *hp);
+void hp_count_guests(struct hp *hp, const uint32_t *has, uint64_t first,
+		     uint32_t pages);
 
 /* hostpages-report.c */
 void hp_report_text(const struct hp *hp, FILE *out);
