@@ -6,11 +6,11 @@ packages: ## packages: install the Debian packages that are missing
 
 .PHONY: tree
 tree: packages ## tree: unpack each base under build/ and apply its series
-	@for b in $(BASES); do ci/series tree $$b || exit 1; done
+	@for b in $(BASES); do ci/whole ci/series tree $$b || exit 1; done
 
 .PHONY: patches
 patches: ## patches: write the commits in build/ back to patches/
-	@for b in $(BASES); do ci/series patches $$b || exit 1; done
+	@for b in $(BASES); do ci/whole ci/series patches $$b || exit 1; done
 
 # The order is the order of cost: what fails quickly comes first.
 TESTS ?= $(sort $(wildcard ci/t/*.t))

@@ -10,18 +10,18 @@ export MKFS FSCK DUMP
 
 .PHONY: utils
 utils: packages ## utils: build erofs-utils (mkfs, fsck, dump, fuse)
-	@ci/series tree $(UTILS_BASE)
-	@erofs-utils/build $(UTILS_TREE) $(UTILS_OUT) \
+	@ci/whole ci/series tree $(UTILS_BASE)
+	@ci/whole erofs-utils/build $(UTILS_TREE) $(UTILS_OUT) \
 		--enable-multithreading --enable-lz4 --enable-lzma \
 		--with-zlib --with-libzstd --with-selinux --enable-fuse
 
 # The same with sanitizers and libFuzzer, for broken images.
 .PHONY: fuzz-build
 fuzz-build: packages
-	@ci/series tree $(UTILS_BASE)
+	@ci/whole ci/series tree $(UTILS_BASE)
 	@CC=clang CFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=all" \
 		LDFLAGS="-fsanitize=address,undefined" \
-		erofs-utils/build $(UTILS_TREE) $(BUILD)/utils-fuzz --enable-fuzzing \
+		ci/whole erofs-utils/build $(UTILS_TREE) $(BUILD)/utils-fuzz --enable-fuzzing \
 		--enable-multithreading --enable-lz4 --enable-lzma --with-zlib --with-libzstd
 
 # ci/t/utils-fuzz.t is part of the checks.

@@ -18,11 +18,11 @@ BASE_KERNEL := $(BASE_OUT)/arch/x86/boot/bzImage
 
 .PHONY: kernel
 kernel: packages ## kernel: build the guest kernel of FLAVOUR (fast, debug or trace)
-	@ci/series tree $(LINUX_BASE)
-	@kernel/build $(FLAVOUR) $(KERNEL_TREE) $(KERNEL_OUT)
+	@ci/whole ci/series tree $(LINUX_BASE)
+	@ci/whole kernel/build $(FLAVOUR) $(KERNEL_TREE) $(KERNEL_OUT)
 
 .PHONY: base-kernel
 base-kernel: packages
-	@ci/series tree $(LINUX_BASE)
-	@ci/series worktree $(LINUX_BASE) $(BASE_TREE)
-	@kernel/build fast $(BASE_TREE) $(BASE_OUT)
+	@ci/whole ci/series tree $(LINUX_BASE)
+	@ci/whole ci/series worktree $(LINUX_BASE) $(BASE_TREE)
+	@ci/whole kernel/build fast $(BASE_TREE) $(BASE_OUT)

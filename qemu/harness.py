@@ -855,6 +855,19 @@ def make_once(outputs, inputs, command, what):
         stream.write(key)
 
 
+def write_json(path, value):
+    """Write a report: the file is there as a whole, or as it was before."""
+    try:
+        with open(path + ".tmp", "w", encoding="utf-8") as stream:
+            json.dump(value, stream, indent=1)
+            stream.write("\n")
+        os.rename(path + ".tmp", path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(path + ".tmp")
+        raise
+
+
 class _Signals:
     """Make of a signal an Interrupted, but only where nothing is half done.
 

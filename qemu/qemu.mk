@@ -77,7 +77,7 @@ GOLDEN_OPTIONS := -Enoinline_data
 
 .PHONY: rootfs
 rootfs: packages utils ## rootfs: make the golden image in build/rootfs (ROOTFS=DIR, IMAGE=FILE: your own)
-	@qemu/rootfs $(ROOTFS_OUT) $(GOLDEN_OPTIONS)
+	@ci/whole qemu/rootfs $(ROOTFS_OUT) $(GOLDEN_OPTIONS)
 
 GUESTS ?= 3
 # Not nvdimm: Linux maps no pages of an NVDIMM without a label area, so DAX is off.
