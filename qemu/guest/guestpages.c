@@ -8,7 +8,7 @@
  *   ADDRESS   guest-physical address of the image's first byte (hexadecimal)
  *   SIZE      of the memory that holds it, in bytes
  *   COUNTERS  a folder of the kernel with one number in a file, such as
- *             /sys/fs/erofs/pmem0
+ *             /sys/fs/erofs/pmem0/dax
  *
  * Looks at the page tables of all processes: a page frame between ADDRESS and
  * ADDRESS + SIZE is a page of the image, by whatever way it came there.  What is
