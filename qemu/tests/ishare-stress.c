@@ -92,6 +92,14 @@ static bool learn(void)
 	return !umount("/plain");
 }
 
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 static void pause_ms(int ms)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000L }, NULL);
@@ -299,7 +307,7 @@ int main(void)
 		}
 		nr++;
 	}
-	for (int t = 0; t < seconds * 10 && !bad; t++) {
+	for (time_t end = now() + seconds; now() < end && !bad; ) {
 		pause_ms(100);
 		pid_t pid = waitpid(-1, &status, WNOHANG);
 
@@ -317,7 +325,7 @@ int main(void)
 		}
 	ktap_ok(!bad, "%d s: all of %ld reads and %ld mappings were right; %ld reads failed as they had to; %ld mounts; %ld failed allocations",
 		seconds, done->reads, done->faults, done->failed, done->mounts, done->starved);
-	ktap_ok(done->reads > seconds && done->faults > seconds / 2 && done->mounts > 2 * NR_MOUNTS &&
+	ktap_ok(done->reads > seconds / 4 && done->faults > seconds / 10 && done->mounts > 2 * NR_MOUNTS &&
 		done->starved > 0, "and there were enough of each");
 	for (int i = 0; i < NR_MOUNTS; i++) {
 		snprintf(dir, sizeof(dir), "/m%d", i);
