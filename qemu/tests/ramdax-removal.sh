@@ -1,15 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# test: a DAX device that is removed under a mount gives I/O errors, and comes back
+# test: a DAX device, or a block device with DAX, that is removed under a mount gives I/O errors, and comes back
 # config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX
 # image: tree tree -Enoinline_data
 # device: carveout:tree,as=none
+# device: pmem:tree
 # append: ramdax=golden:{carveout0.size}@{carveout0.address}
 . /harness/ktap.sh
 
 provider=/sys/bus/platform/drivers/ramdax
 node() { ls /dev/dax*.0 2>/dev/null; }
 
+# --- a block device
+namespace=$(basename "$(realpath /sys/block/pmem0/device)")
+check "mount a block device" mount -t erofs -o dax=always /dev/harness/pmem0 /mnt
+/mnt/bin/busybox sleep 1000 &
+pid=$!
+exec 3< /mnt/data.65536
+check "remove it" sh -c "echo $namespace > /sys/bus/nd/drivers/nd_pmem/unbind"
+fails "an open file gives EIO" 'nput/output error' head -c 16 <&3
+fails "a lookup gives EIO" 'nput/output error' cat /mnt/one
+exec 3<&-
+kill $pid 2>/dev/null
+wait $pid 2>/dev/null
+check "unmount what is left" umount /mnt
+check "it comes back" sh -c "echo $namespace > /sys/bus/nd/drivers/nd_pmem/bind; test -b /dev/pmem0"
+check "and can be mounted" mount -t erofs -o dax=always /dev/pmem0 /mnt
+check "with all of its content" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
+umount /mnt
+
+# --- a DAX device
 check "mount" mount -t erofs "$(node)" /mnt
 check "a program runs from it" /mnt/bin/busybox true
 # text pages of this one are mapped from the device while it goes away
