@@ -104,3 +104,27 @@ bench: packages ## bench: instruction counts and memory of each backend (ROWS="I
 	@qemu/bench --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
 		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BUILD)/bench \
 		$(ROWS:%=--row %) --repeat $(or $(REPEAT),1)
+
+MUTATIONS ?= 0-1999
+# Under emulation the fast kernel needs a tenth of the time, and sees less.
+MUTATIONS_FLAVOUR ?= debug
+.PHONY: mutations
+mutations: guest ## mutations: walk images with changed metadata on each backend, debug kernel (MUTATIONS=0-1999; hours)
+	@$(MAKE) --no-print-directory kernel FLAVOUR=$(MUTATIONS_FLAVOUR)
+	@qemu/vm run --guests 2 --cpus 2 --timeout 14400 --memory 512M --log $(BUILD)/log/mutations \
+		--kernel $(BUILD)/kernel/$(MUTATIONS_FLAVOUR)/arch/x86/boot/bzImage \
+		--append 'memmap=4M!128M memmap=4M$$136M ramdax=mutant:4M@136M' \
+		--device "blk:$$(qemu/vm image mutants)" --env MUTATIONS=$(MUTATIONS) \
+		-- $(GUEST_OUT)/tests/ramdax-mutations
+
+ROW ?= ramdax
+PASS ?= stat
+.PHONY: profile
+profile: packages ## profile: where the instructions of one pass of make bench go (ROW=ID, PASS=NAME)
+	@$(MAKE) --no-print-directory rootfs guest
+	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
+	@case "$(ROW)" in *-base) $(MAKE) --no-print-directory base-kernel;; esac
+	@$(MAKE) --no-print-directory -s $(PROFILE_PLUGIN)
+	@qemu/bench --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
+		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BUILD)/bench \
+		--row $(ROW) --profile $(PROFILE_PLUGIN) --pass "$(PASS)"

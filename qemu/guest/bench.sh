@@ -9,7 +9,7 @@
 #   FSTYPE   erofs, ext4, squashfs, or tmpfs: the tree is copied there from an
 #            EROFS image on DEVICE, and nothing of that image stays cached
 #   OPTIONS  mount options ("-" for none)
-#   DEVICE   name of a device below /dev/harness
+#   DEVICE   name of a device below /dev/harness, or "dax" for the DAX device
 #
 # Each line that the program bench prints becomes a result.
 
@@ -25,11 +25,13 @@ tmpfs)
 		fail "the tree cannot be copied to tmpfs"
 	echo 3 > /proc/sys/vm/drop_caches ;;
 *)
-	[ "$options" = - ] && options=ro || options=ro,$options
-	mount -t "$fstype" -o "$options" "$node" $root || fail "$fstype cannot be mounted with $options" ;;
+	[ "$3" != dax ] || node=$(echo /dev/dax*.0)
+	[ "$options" != - ] || options=
+	set -- -m "$fstype" "$node" "$options" ;;
 esac
+[ "$fstype" != tmpfs ] || set --
 
-bench $root /root/golden.list > /tmp/results || fail "bench failed"
+bench "$@" $root /root/golden.list > /tmp/results || fail "bench failed"
 while read -r line; do
 	guestctl result "$line" || exit 1
 done < /tmp/results

@@ -12,3 +12,10 @@ host-tools: $(HOSTPAGES) ## host-tools: build hostpages, the host's page account
 $(HOSTPAGES): $(HOSTPAGES_SRCS) qemu/host/hostpages.h
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -o $@ $(HOSTPAGES_SRCS)
+
+# What "make profile" gives to QEMU.
+PROFILE_PLUGIN := $(BUILD)/host/libprofile.so
+
+$(PROFILE_PLUGIN): qemu/host/profile.c qemu/guest/profile.h
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -o $@ $<
