@@ -34,6 +34,10 @@ fuzz-utils: utils fuzz-build ## fuzz-utils: fuzz fsck.erofs and dump.erofs, FUZZ
 	@ci/utils/fuzz fsck $(FUZZ_SECONDS)
 	@ci/utils/fuzz dump $(FUZZ_SECONDS)
 
+.PHONY: check-utils-series
+check-utils-series: packages ## check-utils-series: each patch builds with gcc and clang, with and without each library
+	@UTILS_SERIES_SECONDS=86400 ci/check -v ci/t/utils-series.t
+
 .PHONY: bench-utils
 bench-utils: utils ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
 	@ci/utils/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)

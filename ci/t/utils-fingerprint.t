@@ -44,7 +44,7 @@ else
 	skip "a visible fingerprint comes out as an xattr" "no user xattrs on this file system"
 fi
 for n in fp user. foo.bar "" "user.$(printf 'x%.0s' {1..300})"; do
-	fails "refused as a name: ${n:0:20}" "fingerprint name" "$MKFS" "--fingerprint=$n" "$T/img2" "$T/small"
+	fails "refused as a name: ${n:0:20}" "^<E> erofs: .*fingerprint name" "$MKFS" "--fingerprint=$n" "$T/img2" "$T/small"
 done
 fails "rvsp has no contents" "nothing to take fingerprints of" \
 	bash -c 'tar -C "$1/hello" -cf "$1/hello.tar" . && "$2" --fingerprint --tar=f --clean=rvsp "$1/img2" "$1/hello.tar"' - "$T" "$MKFS"
@@ -79,6 +79,30 @@ for o in "" -zlz4 "-zlz4 -C65536 -Efragments" "-zlz4 -Eall-fragments" --chunksiz
 done
 no_workers() { mkimg --fingerprint --workers=0 "$T/w0" "$T/tree" && mkimg --fingerprint "$T/w1" "$T/tree" && cmp "$T/w0" "$T/w1"; }
 check "and without workers" no_workers
+for o in -zlz4 "-zlz4 -Eztailpacking" "-zlz4 -Ededupe" "-zlz4 -Efragments,dedupe,ztailpacking" "-zlz4 -Eall-fragments"; do
+	small_workers()
+	{
+		local w
+		for w in 0 1 3; do
+			# shellcheck disable=SC2086
+			mkimg --fingerprint --workers=$w $o "$T/w$w" "$T/small" 2> /dev/null || return 1
+			cmp "$T/w0" "$T/w$w" || return 1
+		done
+		fplist "$T/w0" | diff "$T/small.list" -
+	}
+	check "without, with 1 and 3 workers: $o" small_workers
+done
+# Threads pack the ends of files in another order: so it is without fingerprints, too.
+fragments()
+{
+	local w
+	for w in 0 1 3; do
+		mkimg --fingerprint --workers=$w -zlz4 -Efragments "$T/w$w" "$T/small" 2> /dev/null &&
+			fplist "$T/w$w" | diff "$T/small.list" - || return 1
+	done
+	cmp "$T/w1" "$T/w3"
+}
+check "fragments: right without workers, and the same from 1 and 3" fragments
 rm -f "$T"/w?
 
 # --- files that change while they are read
@@ -136,6 +160,11 @@ damaged should-fail-table-size "$prefix" 0000
 fails "an empty table entry" "." "$FSCK" --fingerprint "$T/should-fail-table-size"
 damaged should-fail-table-start $((1024 + 92)) ffffffff
 fails "a table beyond the image" "." "$FSCK" --fingerprint "$T/should-fail-table-start"
+mkdir "$T/hide"
+python3 -c 'import sys; open(sys.argv[1] + "/a", "wb").write(b"abc" * 7000); open(sys.argv[1] + "/b", "wb").write(b"xyz" * 7000)' "$T/hide"
+mkimg -Enosbcrc,legacy-compress -zlz4 --fingerprint "$T/hidden" "$T/hide" && check "an image to hide an extent in" "$FSCK" --fingerprint "$T/hidden"
+"$here/ci/utils/hide-extent" "$T/hidden" || bail "cannot hide an extent"
+fails "an extent that only readers see" "has another one inside" "$FSCK" --fingerprint "$T/hidden"
 mkimg -Enosbcrc --fingerprint -zlz4 -Efragments "$T/good" "$T/small"
 damaged should-fail-plain $((1024 + 8)) 36
 fails "a table that is in the packed inode, said to be plain" "." "$FSCK" --fingerprint "$T/should-fail-plain"
@@ -230,6 +259,38 @@ fails "sharing: no image" "missing argument" "$DUMP" --sharing
 fails "sharing: a domain without images" "NAME=IMAGE" "$DUMP" --domain=x
 fails "sharing: no such image" "failed to open" "$DUMP" --sharing "$T/nope"
 fails "sharing: no EROFS image" "superblock" "$DUMP" --sharing "$T/a.img" "$T/small/random"
+
+check "sharing: the same image twice is warned of" grep -q "are the same image, which is counted twice" \
+	<("$DUMP" --sharing "$T/a.img" "$T/s/../a.img" 2>&1)
+head -c 60000 "$T/c.img" > "$T/short.img"
+fails "sharing: a truncated image" "is truncated: it has 60000 of" "$DUMP" --sharing "$T/short.img"
+
+# --- a disk that is full, and other wrong use
+full() { (trap '' XFSZ; ulimit -f 20; exec "$@"); }
+fails "disk full: extraction" "failed to write: File too large" full "$FSCK" --fingerprint "--extract=$T/f" "$T/a.img"
+fails "disk full: plain" "failed to write: File too large" full "$MKFS" --quiet --fingerprint "$T/f.img" "$T/s/a"
+fails "disk full: compressed" "failed to write: File too large" full "$MKFS" --quiet --fingerprint -zlz4 "$T/f.img" "$T/s/a"
+full_append()
+{
+	# chunks wait in a file of their own, which has to have room
+	(trap '' XFSZ; ulimit -f 20; exec "$MKFS" --quiet --fingerprint --chunksize=4096 "$T/f.img" "$T/s/a")
+}
+fails "disk full: chunks" "File too large" full_append
+for o in --fingerprint "--fingerprint --json" --sharing "--sharing --json" -s; do
+	# shellcheck disable=SC2086
+	fails "output that cannot be written: dump.erofs $o" "failed to write the output" \
+		bash -c '"$@" > /dev/full' - "$DUMP" $o "$T/a.img"
+done
+fails "no EROFS image: fsck" "cannot find valid erofs superblock" "$FSCK" --fingerprint "$T/s/a/all"
+fails "no EROFS image: dump" "cannot find valid erofs superblock" "$DUMP" --fingerprint "$T/s/a/all"
+fails "a directory: dump" "Is a directory" "$DUMP" --fingerprint "$T/s"
+fails "no such image: fsck" "No such file" "$FSCK" --fingerprint "$T/nope"
+fails "fsck takes no name" "doesn't allow an argument" "$FSCK" --fingerprint=user.fp "$T/a.img"
+fails "a domain whose image has no name" "an image without a name" "$DUMP" --domain="x=$T/a.img,,$T/b.img"
+fails "a domain without a name" "NAME=IMAGE" "$DUMP" --domain="=$T/a.img"
+fails "--sharing and --fingerprint" "works with" "$DUMP" --sharing --fingerprint "$T/a.img"
+fails "merging images with inline data" "can be merged" "$MKFS" --quiet --fingerprint "$T/f.img" "$T/a.img" "$T/c.img"
+fails "merging with --clean=data" "leave out --clean=data" "$MKFS" --quiet --fingerprint --clean=data "$T/f.img" "$T/a.img" "$T/c.img"
 
 # --- files over 4 GiB: mostly holes, so that it takes seconds
 mkdir "$T/huge"
