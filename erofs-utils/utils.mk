@@ -38,6 +38,10 @@ fuzz-utils: utils fuzz-build ## fuzz-utils: fuzz fsck.erofs and dump.erofs, FUZZ
 check-utils-series: packages ## check-utils-series: each patch builds with gcc and clang, with and without each library
 	@UTILS_SERIES_SECONDS=86400 ci/check -v ci/t/utils-series.t
 
+.PHONY: check-utils-huge
+check-utils-huge: utils ## check-utils-huge: fingerprints of files over 4 GiB, in 5 GB of disk space
+	@ci/check -v ci/utils/huge
+
 .PHONY: bench-utils
 bench-utils: utils ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
 	@ci/utils/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)
