@@ -1,7 +1,7 @@
 # Guest kernels: tinyconfig and the fragments in kernel/config.
 
 FLAVOUR ?= fast
-FLAVOURS := fast debug trace
+FLAVOURS := fast debug
 ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
 $(error FLAVOUR=$(FLAVOUR) is not one of: $(FLAVOURS))
 endif
@@ -17,7 +17,7 @@ BASE_OUT := $(BUILD)/base/kernel/fast
 BASE_KERNEL := $(BASE_OUT)/arch/x86/boot/bzImage
 
 .PHONY: kernel
-kernel: packages ## kernel: build the guest kernel of FLAVOUR (fast, debug or trace)
+kernel: packages ## kernel: build the guest kernel of FLAVOUR (fast or debug)
 	@ci/whole ci/series tree $(LINUX_BASE)
 	@ci/whole kernel/build $(FLAVOUR) $(KERNEL_TREE) $(KERNEL_OUT)
 

@@ -22,7 +22,7 @@ from harness import HarnessError
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TESTS = os.path.join(TOP, "qemu", "tests")
 IMAGES = os.path.join(TESTS, "images")
-FLAVOURS = ("fast", "debug", "trace")
+FLAVOURS = ("fast", "debug")
 # What the checkers of a debug kernel cost, measured as boot time and as the
 # memory that is gone before the first program starts.
 DEBUG_TIME, DEBUG_MEMORY = 4, 2
