@@ -809,23 +809,33 @@ def interruptible():
             signal.signal(number, handler)
 
 
+def _tool_child(parent):
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_tool(command):
     """Run a program of the host to its end. Returns (status, what it printed).
 
-    It has a session of its own.  What interrupts the wait ends all of it, first
-    with SIGTERM, so that it can clean up.
+    It has a session of its own.  What interrupts the wait ends all of it: with
+    SIGINT, so that it can clean up (fakeroot does so at no other signal), then by
+    force.
     """
     parent = os.getpid()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, start_new_session=True, preexec_fn=lambda: _die_with(parent)) as process:
+                          text=True, start_new_session=True, preexec_fn=lambda: _tool_child(parent)) as process:
         try:
             output = process.communicate()[0]
         except BaseException:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(TOOL_WAIT)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+                end = time.monotonic() + TOOL_WAIT
+                while time.monotonic() < end:
+                    process.poll()
+                    # Raises when nobody of the group is left.
+                    os.killpg(process.pid, 0)
+                    time.sleep(TICK)
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     return process.returncode, output
 
@@ -839,7 +849,8 @@ def make_once(outputs, inputs, command, what):
     gone while they are made, so that half of a file is never taken for a whole.
     Raises HarnessError with the last line of what the command printed.
     """
-    key = "".join(f"{s.st_size} {s.st_mtime_ns} {s.st_ino}\n" for s in map(os.stat, inputs))
+    # Never empty, as the stamp is in the meantime.
+    key = "made of\n" + "".join(f"{s.st_size} {s.st_mtime_ns} {s.st_ino}\n" for s in map(os.stat, inputs))
     stamp = outputs[0] + ".made"
     os.makedirs(os.path.dirname(stamp), exist_ok=True)
     with open(stamp, "a+", encoding="ascii") as stream:

@@ -77,6 +77,25 @@ fails "a device without DAX" 'the kernel turned DAX off' demo --devices nvdimm
 fails "no kernel" 'No such file.*make kernel' demo --kernel "$T/none"
 fails "something else for a kernel" 'is no x86 kernel' demo --kernel /bin/busybox
 
+# One of the guests dies in the middle.
+killed()
+{
+	local qemu
+
+	demo --guests 2 &
+	until qemu=$(pgrep -f "^[^ ]*qemu-system[^ ]* .*$T/out/golden.erofs"); do
+		kill -0 $! || return 99
+		sleep 0.1
+	done
+	sleep 1
+	kill -9 "${qemu%%[!0-9]*}"
+	wait $!
+}
+fails "a QEMU that is killed is the one error" '^guest [01]: QEMU ended with signal 9' killed
+cp "$T/check.out" "$T/killed"
+check "it is said once, and the other guest is gone" sh -c \
+	"[ \$(grep -c '^guest' '$T/killed') = 1 ] && ! pgrep -f '^[^ ]*qemu-system[^ ]* .*$T/out/golden.erofs'"
+
 # One byte of a file, on the host's side, after the list was made.
 cp "$T/out/golden.erofs" "$T/good"
 at=$(grep -abom1 '40000' "$T/out/golden.erofs" | cut -d: -f1)

@@ -367,6 +367,48 @@ def _(place):
     place.nothing_left(out)
 
 
+TOOL = """import sys; sys.path.insert(0, sys.argv[1]); import harness
+try:
+    with harness.interruptible():
+        harness.make_once([sys.argv[2]], [], ["sh", "-c", sys.argv[3]], "a file")
+except harness.Interrupted as error:
+    sys.exit(128 + error.signum)
+"""
+
+
+@case("what is made for a run is whole or not there, whatever signal comes")
+def _(place):
+    result, half = os.path.join(place.path, "result"), os.path.join(place.tmp, "half")
+    slow = f"trap 'rm -f {half}; exit 130' INT TERM; : > {half}; : > {result}; sleep 100 && true"
+    tool = [sys.executable, "-B", "-c", TOOL, os.path.join(TOP, "qemu"), result]
+    for command, status in (([*tool, slow], (130, 143)), ([os.path.join(TOP, "ci", "whole"), "sh", "-c", slow], (130, 130))):
+        for signum, want in zip((signal.SIGINT, signal.SIGTERM), status):
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL, env=dict(os.environ, MARK=place.mark))
+            try:
+                wait_for(lambda: os.path.exists(half), 20, "the tool did not start")
+                process.send_signal(signum)
+                expect(process.wait(20) == want, command, process.returncode)
+            finally:
+                process.kill()
+                process.wait()
+            expect(not os.path.exists(half), "the tool did not clean up", command)
+            left = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if marked(pid, place.mark)]
+            expect(not left, f"processes are left: {left}", command)
+    # The result is there, but half of it: it is made anew, and then kept.
+    for words in ("echo whole > " + result, "exit 9"):
+        expect(subprocess.run([*tool, words], check=False, stderr=subprocess.DEVNULL).returncode == 0, words)
+    with open(result, encoding="ascii") as stream:
+        expect(stream.read() == "whole\n")
+
+
+def marked(pid, mark):
+    """Has the process `mark` in its environment?"""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as stream:
+        return mark.encode() in stream.read()
+    return False
+
+
 # -- images
 
 @case("no guest can write to an image by its device")
