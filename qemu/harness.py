@@ -812,6 +812,20 @@ def interruptible():
 def _tool_child(parent):
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _end_group(process):
+    """End all of a process group: by SIGINT if that helps in time."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        end = time.monotonic() + TOOL_WAIT
+        while time.monotonic() < end:
+            process.poll()
+            # Raises when nobody of the group is left.
+            os.killpg(process.pid, 0)
+            time.sleep(TICK)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def run_tool(command):
@@ -822,21 +836,20 @@ def run_tool(command):
     force.
     """
     parent = os.getpid()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, start_new_session=True, preexec_fn=lambda: _tool_child(parent)) as process:
-        try:
-            output = process.communicate()[0]
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
-                end = time.monotonic() + TOOL_WAIT
-                while time.monotonic() < end:
-                    process.poll()
-                    # Raises when nobody of the group is left.
-                    os.killpg(process.pid, 0)
-                    time.sleep(TICK)
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
+    # Not between its start and where its end is cared for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    process = None
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                                   preexec_fn=lambda: _tool_child(parent))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        output = process.communicate()[0]
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        if process:
+            _end_group(process)
+        raise
     return process.returncode, output
 
 
