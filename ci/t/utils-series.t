@@ -119,6 +119,26 @@ declare -A tried=()
 
 # What is worth most comes first.
 always=1 try "$last" 1 clang
+
+# What a compiler, threads and libcrypto must have no part in: the images.
+same()
+{
+	local o m
+
+	builds "$last" 1 clang || return 1
+	[ -d "$T/tree" ] || ci/utils/mktree "$T/tree" small || return 1
+	for o in "" -b512 --chunksize=4096 --dax; do
+		for m in "$(dir 1 clang)" "$BUILD/utils"; do
+			rm -f "$T/img"
+			# shellcheck disable=SC2086
+			"$m/mkfs/mkfs.erofs" -T0 -U12345678-1234-1234-1234-123456789abc --quiet --fingerprint $o \
+				"$T/img" "$T/tree" || return 1
+			[ "$m" = "$BUILD/utils" ] || mv "$T/img" "$T/nothing.img"
+		done
+		cmp "$T/nothing.img" "$T/img" || { echo "mkfs.erofs $o"; return 1; }
+	done
+}
+check "clang, nothing: the same images as those of 'make utils'" same
 [ "$limit" -gt 0 ] || { done_testing; exit; }
 for cc in "${compilers[@]}"; do
 	for v in "${!variants[@]}"; do
