@@ -71,7 +71,7 @@ class Spec:
         self.stress = self._number(values, "stress", 1) if "stress" in values else 0
         self.flavours = values.get("flavours", ("", "fast debug"))[1].split()
         if not self.flavours or set(self.flavours) - set(FLAVOURS):
-            raise HarnessError(f"{values['flavours'][0]}: flavours are {', '.join(FLAVOURS)}")
+            raise HarnessError(f"{values['flavours'][0]}: flavours are {' and '.join(FLAVOURS)}")
         self.images = {}
         for where, value in values["image"]:
             name, *recipe = shlex.split(value)
