@@ -386,7 +386,9 @@ def _(place):
     for command, status in (([*tool, slow], (130, 143)), ([os.path.join(TOP, "ci", "whole"), "sh", "-c", slow], (130, 130))):
         for signum, want in zip((signal.SIGINT, signal.SIGTERM), status):
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL, env=dict(os.environ, MARK=place.mark))
+                                       stderr=subprocess.DEVNULL, env=dict(os.environ, MARK=place.mark),
+                                       # what runs in the background may have been told to ignore it
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             try:
                 wait_for(lambda: os.path.exists(half), 20, "the tool did not start")
                 process.send_signal(signum)
