@@ -44,12 +44,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "filelist.h"
+#include "pages.h"
 #include "profile.h"
 
 #define READ_BYTES	(128 * 1024)
@@ -166,14 +166,6 @@ static unsigned long long now_ns(clockid_t clock)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static long faults(void)
-{
-	struct rusage r;
-
-	getrusage(RUSAGE_SELF, &r);
-	return r.ru_minflt + r.ru_majflt;
-}
-
 static bool wanted(const char *name, char **names)
 {
 	while (*names && strcmp(*names, name))
@@ -203,7 +195,7 @@ struct cost {
 
 static void pass_begin(struct cost *c, size_t number)
 {
-	c->faults = faults();
+	c->faults = page_faults();
 	c->start = now_ns(CLOCK_MONOTONIC);
 	c->cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	mark_pass(number);
@@ -216,7 +208,7 @@ static void pass_end(const struct cost *c, const char *name, size_t files, unsig
 	mark_pass(0);
 	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - c->cpu;
 	printf("{\"pass\": \"%s\", \"ns\": %llu, \"cpu_ns\": %llu, \"files\": %zu, \"bytes\": %llu, \"faults\": %ld",
-	       name, now_ns(CLOCK_MONOTONIC) - c->start, cpu, files, bytes, faults() - c->faults);
+	       name, now_ns(CLOCK_MONOTONIC) - c->start, cpu, files, bytes, page_faults() - c->faults);
 	print_memory();
 }
 

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 
 #define PAGE		4096
 /* fault_around_bytes is 64 KiB unless somebody changes it in debugfs */
@@ -23,22 +23,14 @@
 /* for faults of the program's own, and a window that is cut in two */
 #define STRAY_FAULTS	8
 
-static long faults(void)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return ru.ru_minflt + ru.ru_majflt;
-}
-
 /* Read @size bytes at @p, one in each page. Return: the faults that this took. */
 static long touch(const volatile char *p, size_t size, unsigned int *sum)
 {
-	long before = faults();
+	long before = page_faults();
 
 	for (size_t o = 0; o < size; o += PAGE)
 		*sum += p[o];
-	return faults() - before;
+	return page_faults() - before;
 }
 
 int main(void)

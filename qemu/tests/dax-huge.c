@@ -19,11 +19,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
@@ -41,14 +41,6 @@ static void on_sigbus(int sig)
 	siglongjmp(bus, 1);
 }
 
-static long faults(void)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return ru.ru_minflt + ru.ru_majflt;
-}
-
 /* Return: the number in a sysfs file of the mount, or -1. */
 static long long counter(const char *device, const char *name)
 {
@@ -61,29 +53,6 @@ static long long counter(const char *device, const char *name)
 		ktap_note("%s: %s", path, strerror(errno));
 	close(fd);
 	return atoll(text);
-}
-
-static bool inject(uint64_t frame)
-{
-	int fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
-	char text[32];
-	bool done;
-
-	snprintf(text, sizeof(text), "%#llx", (unsigned long long)frame);
-	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return done;
-}
-
-static uint64_t frame_of(const volatile char *p)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entry = 0;
-
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)p / PAGE * sizeof(entry)) != sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
 }
 
 int main(void)
@@ -107,13 +76,13 @@ int main(void)
 	p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	if (!ktap_ok(p != MAP_FAILED, "map it"))
 		return ktap_end();
-	before = faults();
+	before = page_faults();
 	for (unsigned long at = 0; at < SIZE; at += HUGE) {
 		wrong += *(volatile uint64_t *)(p + at) != at / HUGE + 1;
 		for (unsigned long page = PAGE; page < HUGE; page += 31 * PAGE)
 			wrong += p[at + page] != 0;
 	}
-	took = faults() - before;
+	took = page_faults() - before;
 	ktap_ok(took >= 512 && took <= 512 + STRAY_FAULTS, "%ld faults map all of it", took);
 	ktap_ok(!wrong, "its content is right");
 	ktap_ok(counter(nodes.gl_pathv[0], "faults_2m") == 512, "the mount counts 512 faults of 2 MiB");
@@ -124,7 +93,7 @@ int main(void)
 	if (sigsetjmp(bus, 1))
 		ktap_ok(true, "lose a page in the middle of a 2 MiB page");
 	else
-		ktap_ok(!inject(frame_of(p + LOST)), "lose a page in the middle of a 2 MiB page");
+		ktap_ok(!page_poison(page_frame(p + LOST)), "lose a page in the middle of a 2 MiB page");
 	if (sigsetjmp(bus, 1)) {
 		ktap_ok(true, "it gives SIGBUS");
 	} else {

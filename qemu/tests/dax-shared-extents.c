@@ -18,12 +18,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 
 #define ROUNDS		1000
 /* Enough for a stray fault of the program's own stack or code. */
@@ -75,14 +75,6 @@ static bool same_as_read(const char *path, struct map m)
 	return !n && at == m.len;
 }
 
-static long faults(void)
-{
-	struct rusage r;
-
-	getrusage(RUSAGE_SELF, &r);
-	return r.ru_minflt + r.ru_majflt;
-}
-
 /* Faults taken by reading one byte in turn through two mappings. */
 static long faults_in_turns(const char *a, const char *b)
 {
@@ -90,12 +82,12 @@ static long faults_in_turns(const char *a, const char *b)
 
 	(void)*(volatile const char *)a;
 	(void)*(volatile const char *)b;
-	before = faults();
+	before = page_faults();
 	for (int i = 0; i < ROUNDS; i++) {
 		(void)*(volatile const char *)a;
 		(void)*(volatile const char *)b;
 	}
-	return faults() - before;
+	return page_faults() - before;
 }
 
 static void test_chunks(const char *dir)
@@ -152,9 +144,9 @@ static void test_mixed_sizes(const char *path)
 	pte = mmap(aligned + 3 * huge + PAGE, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
 	if (!ktap_ok(fd >= 0 && pmd != MAP_FAILED && pte != MAP_FAILED, "%s: map it twice", path))
 		return;
-	n = faults();
+	n = page_faults();
 	touch((struct map){ pmd, 2 * huge });
-	n = faults() - n;
+	n = page_faults() - n;
 	ktap_note("%ld faults", n);
 	ktap_ok(n <= STRAY_FAULTS, "%s: aligned, 4 MiB are mapped by 2 MiB pages", path);
 	for (size_t at = 0; at < 2 * huge; at += PAGE)

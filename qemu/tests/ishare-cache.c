@@ -20,6 +20,7 @@
 
 #include "ktap.h"
 #include "loop.h"
+#include "pages.h"
 
 struct cachestat { uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted; };
 struct cachestat_range { uint64_t off, len; };
@@ -140,17 +141,6 @@ static long slab(const char *name)
 	return active;
 }
 
-static uint64_t pfn(const void *address)
-{
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)address / 4096 * 8) != sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry & ((1ULL << 55) - 1);
-}
-
 static const unsigned char *map(const char *path, size_t size)
 {
 	int fd = open(path, O_RDONLY);
@@ -222,7 +212,8 @@ static void sharing(void)
 
 	a = map("/mnt/a/f.65536", 65536);
 	b = map("/mnt/b/f.65536", 65536);
-	ktap_ok(a && b && a[5000] == b[5000] && pfn(a + 5000) && pfn(a + 5000) == pfn(b + 5000),
+	ktap_ok(a && b && a[5000] == b[5000] && page_frame(a + 5000) &&
+		page_frame(a + 5000) == page_frame(b + 5000),
 		"both map the same pages");
 
 	/* each but the empty file and SHA256SUMS, which differs; the same.* are one */
@@ -262,7 +253,7 @@ static void sharing(void)
 	ktap_ok(cached("/mnt/c", "f.65536") == 0, "another domain shares nothing");
 	other = map("/mnt/c/f.65536", 65536);
 	a = map("/mnt/a/f.65536", 65536);
-	ktap_ok(a && other && a[0] == other[0] && pfn(a) != pfn(other), "and maps pages of its own");
+	ktap_ok(a && other && a[0] == other[0] && page_frame(a) != page_frame(other), "and maps pages of its own");
 	munmap((void *)a, 65536);
 	munmap((void *)other, 65536);
 	umount("/mnt/c");

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 
 #define PAGE		4096UL
 /* of data.65536, which has 16 */
@@ -37,19 +38,6 @@
 static volatile char *bad_address;
 /* of the device that was mounted last */
 static uint64_t first_frame;
-
-/* Return: the page frame at @p, which is mapped, or 0. */
-static uint64_t frame_of(const volatile char *p)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entry = 0;
-
-	(void)*p;
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)p / PAGE * sizeof(entry)) != sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
-}
 
 /* Return: where on its device the first byte of @path is, or -1. */
 static int64_t place_of(const char *path)
@@ -62,20 +50,6 @@ static int64_t place_of(const char *path)
 
 	close(fd);
 	return rc || !f.map.fm_mapped_extents ? -1 : (int64_t)f.extent.fe_physical;
-}
-
-static bool inject(uint64_t frame)
-{
-	int fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
-	char text[32];
-	bool done;
-
-	snprintf(text, sizeof(text), "%#llx", (unsigned long long)frame);
-	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	if (!done)
-		ktap_note("%s: %s", text, strerror(errno));
-	close(fd);
-	return done;
 }
 
 /* How often @text is in the kernel's log. */
@@ -195,8 +169,8 @@ static void try_mount(const char *what, const char *device, const char *options)
 	tail = place_of("/mnt/data.4097");
 	metadata = place_of("/mnt/many");
 	fd = open("/mnt/data.65536", O_RDONLY);
-	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
-	base = frame_of(p);
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	base = page_frame(p);
 	munmap(p, PAGE);
 	close(fd);
 	if (!ktap_ok(base && file > 0 && tail > 0 && metadata > 0, "%s: places of a file, a tail, a directory", what))
@@ -208,7 +182,7 @@ static void try_mount(const char *what, const char *device, const char *options)
 	shared = map_in_child("/mnt/data.65536", MAP_SHARED, LATER);
 	private = map_in_child("/mnt/data.65536", MAP_PRIVATE, LATER);
 	early = map_in_child("/mnt/data.65536", MAP_SHARED, NEVER);
-	ktap_ok(inject(base + file / PAGE + BAD), "%s: an error in a page that is mapped is handled", what);
+	ktap_ok(page_poison(base + file / PAGE + BAD), "%s: an error in a page that is mapped is handled", what);
 	ktap_ok(child_status(early) == BUS_MCEERR_AO, "%s: who asked for it hears of it at once", what);
 	ktap_ok(child_status(shared) < 100, "%s: who maps it gets SIGBUS there", what);
 	ktap_ok(child_status(private) < 100, "%s: through a private mapping too", what);
@@ -221,7 +195,7 @@ static void try_mount(const char *what, const char *device, const char *options)
 		!memcmp(before + (BAD + 1) * PAGE, after, (16 - BAD - 1) * PAGE), "%s: what is behind it can be read", what);
 
 	/* in a block of a file with an inline tail, which is read in another way */
-	ktap_ok(inject(base + tail / PAGE) || errno == EBUSY, "%s: an error in a page that nobody maps", what);
+	ktap_ok(page_poison(base + tail / PAGE) || errno == EBUSY, "%s: an error in a page that nobody maps", what);
 	ktap_ok(read_at("/mnt/data.4097", after, PAGE, 0) == -EIO, "%s: read gives EIO", what);
 	ktap_ok(read_at("/mnt/data.4097", after, PAGE, PAGE) == 1, "%s: the tail can be read", what);
 	ktap_ok(read_at("/mnt/one", after, 1, 0) == 1 && !access("/mnt/many/a-rather-long-name-so-that-it-takes-several-blocks-7", F_OK),
@@ -229,7 +203,7 @@ static void try_mount(const char *what, const char *device, const char *options)
 
 	/* in metadata */
 	deaths = said("memory error in metadata");
-	ktap_ok(inject(base + metadata / PAGE), "%s: an error in a directory", what);
+	ktap_ok(page_poison(base + metadata / PAGE), "%s: an error in a directory", what);
 	ktap_ok(access("/mnt/many/a", F_OK) && errno == EIO, "%s: a lookup in it gives EIO", what);
 	ktap_ok(access("/mnt/bin/script", F_OK) && errno == EIO, "%s: so does one elsewhere", what);
 	ktap_ok(read_at("/mnt/one", after, 1, 0) == -EIO, "%s: so does a read", what);
@@ -257,7 +231,7 @@ int main(void)
 	ktap_ok(read_at("/mnt/one", &byte, 1, 0) == 1, "other data can be read");
 	umount("/mnt");
 	/* which is an error that nobody handles, since nobody has the device */
-	inject(first_frame);
+	page_poison(first_frame);
 	deaths = said("memory error in metadata");
 	ktap_ok(mount(nodes.gl_pathv[0], "/mnt", "erofs", MS_RDONLY, NULL) && errno == EIO,
 		"a device whose superblock is lost cannot be mounted");

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Page frames, memory errors and page faults, for tests in C. */
+#ifndef PAGES_H
+#define PAGES_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/**
+ * page_frame - tell which page of memory is mapped at an address
+ * @address: in this process; it is not touched
+ *
+ * The entries of pagemap are those of Documentation/admin-guide/mm/pagemap.rst:
+ * bit 63 says that a page is present, bits 0 to 54 are its frame.
+ *
+ * Return: the page frame number, or 0 if no page is mapped there.
+ */
+static inline uint64_t page_frame(const volatile void *address)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	off_t at = (uintptr_t)address / getpagesize() * sizeof(uint64_t);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+/**
+ * page_poison - report an error in a page of memory, as the hardware would
+ * @frame: page frame number; debugfs has to be mounted
+ *
+ * Return: whether the kernel took it and dealt with it; if not, errno says why, and a
+ * remark of KTAP.
+ */
+static inline bool page_poison(uint64_t frame)
+{
+	int fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
+	char text[32];
+	int error = 0;
+
+	snprintf(text, sizeof(text), "%#llx", (unsigned long long)frame);
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
+		error = errno;
+		printf("# memory error at page frame %s: %s\n", text, strerror(error));
+	}
+	close(fd);
+	errno = error;
+	return !error;
+}
+
+/**
+ * page_faults - count page faults
+ *
+ * Return: how many this process has had, with and without I/O.
+ */
+static inline long page_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+#endif
