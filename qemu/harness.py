@@ -111,7 +111,9 @@ class Device:
 
     MEMORY = ("pmem", "nvdimm", "carveout")
     KINDS = MEMORY + ("blk", "disk")
-    OPTIONS = {"carveout": {"as"}, "blk": {"bps", "iops"}, "disk": {"bps", "iops"}}
+    # How the kernel hears of a memory device: by memmap= or firmware, by ramdax=, not.
+    HEARD_OF = {"carveout": ("pmem", "ramdax", "none"), "nvdimm": ("pmem", "ramdax")}
+    OPTIONS = {"carveout": {"as"}, "nvdimm": {"as"}, "blk": {"bps", "iops"}, "disk": {"bps", "iops"}}
 
     def __init__(self, spec):
         """Parse KIND:IMAGE[@ADDRESS][,OPTION=VALUE...] or disk:SIZE[,...]."""
@@ -133,8 +135,9 @@ class Device:
                 self.options[key] = parse_size(self.options[key], f"device '{spec}': {key}")
                 if not self.options[key]:
                     raise HarnessError(f"device '{spec}': {key} must be above 0")
-        if self.options.get("as", "pmem") not in ("pmem", "ramdax", "none"):
-            raise HarnessError(f"device '{spec}': as= is pmem, ramdax or none")
+        ways = self.HEARD_OF.get(kind, ())
+        if "as" in self.options and self.options["as"] not in ways:
+            raise HarnessError(f"device '{spec}': as= is {', '.join(ways[:-1])} or {ways[-1]}")
         if kind == "disk":
             self.size = parse_size(rest, f"device '{spec}': size")
             if not self.size or self.size % 512:

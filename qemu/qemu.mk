@@ -79,13 +79,12 @@ GOLDEN_OPTIONS := -Enoinline_data
 rootfs: packages utils ## rootfs: make the golden image in build/rootfs (ROOTFS=DIR, IMAGE=FILE: your own)
 	@ci/whole qemu/rootfs $(ROOTFS_OUT) $(GOLDEN_OPTIONS)
 
-GUESTS ?= 3
-# Not nvdimm: Linux maps no pages of an NVDIMM without a label area, so DAX is off.
-DEVICES ?= pmem ramdax carveout
+GUESTS ?= 4
+DEVICES ?= pmem ramdax nvdimm carveout
 # Afterwards two containers on one kernel, or "no".
 CONTAINERS ?= yes
 .PHONY: demo
-demo: packages ## demo: the main job: GUESTS=3 guests on one image, and the proof that it is in memory once
+demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proof that it is in memory once
 	$(if $(filter-out yes no,$(CONTAINERS)),$(error CONTAINERS=$(CONTAINERS): write yes or no))
 	@qemu/demo --check --guests "$(GUESTS)" --devices "$(DEVICES)"
 	@$(MAKE) --no-print-directory rootfs host-tools guest

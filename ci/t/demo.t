@@ -35,21 +35,21 @@ check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.lis
 sum=$(sha256sum < "$T/out/golden.erofs")
 check "nothing is made anew when nothing changed" sh -c "ROOTFS='$T/tree' qemu/rootfs '$T/out' -Enoinline_data 2>&1 | (! grep .)"
 
-check "three guests and two containers prove that they share" demo --guests 3 --containers "$T/containers"
-for q in '.result == "shared"' '.guests | length == 3' \
+check "four guests and two containers prove that they share" demo --guests 4 --containers "$T/containers"
+for q in '.result == "shared"' '.guests | length == 4' \
 	'[.guests[] | .files_verified == 43 and .tree_ok] | all' \
-	'[.guests[] | .cached_kib, .buffers_kib, .slab_kib | numbers] | length == 9' \
-	'[.guests[] | .cached_kib + .buffers_kib] == [0, 0, 0]' \
+	'[.guests[] | .cached_kib, .buffers_kib, .slab_kib | numbers] | length == 12' \
+	'[.guests[] | .cached_kib + .buffers_kib] == [0, 0, 0, 0]' \
 	'[.guests[] | .write_attempts == 9 and .writes_that_reached_the_image == 0] | all' \
-	'[.guests[] | .device + " " + .node | sub("[0-9.]+$"; "")] == ["pmem /dev/pmem", "ramdax /dev/dax", "carveout /dev/pmem"]' \
-	'[.guests[] | .writes[].road | select(test("block device|DAX device"))] | length == 3' \
+	'[.guests[] | .device + " " + .node | sub("[0-9.]+$"; "")] == ["pmem /dev/pmem", "ramdax /dev/dax", "nvdimm /dev/dax", "carveout /dev/pmem"]' \
+	'[.guests[] | .writes[].road | select(test("block device|DAX device"))] | length == 4' \
 	'.guests[0].programs | .shell == "ok" and .perl == "absent"' \
 	'.unique_bytes <= .image_bytes and .unique_bytes > 5000000' \
-	'[.guests[] | (.image_pss_bytes * 3 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
+	'[.guests[] | (.image_pss_bytes * 4 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
 	'.image_bytes as $b | [.guests[].image_mapped_bytes] | all(. > 100000 and . < $b / 2)' \
-	'[.mapped_by[].bytes] | length == 3 and .[2] > 100000' \
-	'[.guests[].image_mapped_bytes] == [range(3) as $i | [.parts[] | select(.mapped_by | index($i)).length] | add]' \
-	'[.guests[].image_rss_bytes] == [range(3) as $i | [.parts[] | select(.touched_by | index($i)).length] | add]' \
+	'[.mapped_by[].bytes] | length == 4 and .[3] > 100000' \
+	'[.guests[].image_mapped_bytes] == [range(4) as $i | [.parts[] | select(.mapped_by | index($i)).length] | add]' \
+	'[.guests[].image_rss_bytes] == [range(4) as $i | [.parts[] | select(.touched_by | index($i)).length] | add]' \
 	'.private_copies_bytes - .unique_bytes == .saved_bytes and .saved_bytes > .unique_bytes' \
 	'.containers | .contents_ok and .cached_kib_private - .cached_kib_shared == .saved_kib' \
 	'.containers | (.saved_kib / .kernel_saved_kib - 1 | fabs) < 0.02 and .slab_kib_shared - .slab_kib_private == .slab_cost_kib' \
@@ -69,11 +69,15 @@ check "a kernel without page-cache sharing is said to be one" says \
 for n in 0 17 x ""; do
 	fails "GUESTS=$n" "GUESTS=$n: between 1 and 16" make -s demo GUESTS="$n"
 done
-fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax" make -s demo DEVICES=blk
+fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax, carveout, nvdimm" make -s demo DEVICES=blk
 fails "no kind" 'DEVICES: name at least one kind' make -s demo DEVICES=" "
 fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_RAMDAX.*DEVICES='pmem carveout'" \
 	demo --kernel "$bare"
-fails "a device without DAX" 'the kernel turned DAX off' demo --devices nvdimm
+fails "an NVDIMM for a kernel that has no ramdax" "nvdimm needs a kernel with CONFIG_DEV_DAX_RAMDAX" \
+	demo --kernel "$bare" --devices nvdimm
+"$MKFS" --quiet -b1024 "$T/small.erofs" "$T/tree" && truncate -s %2M "$T/small.erofs"
+fails "an image that cannot be read by DAX" 'the kernel turned DAX off, .*block ?size' \
+	demo --guests 1 --devices pmem --image "$T/small.erofs"
 fails "no kernel" 'No such file.*make kernel' demo --kernel "$T/none"
 fails "something else for a kernel" 'is no x86 kernel' demo --kernel /bin/busybox
 

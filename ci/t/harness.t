@@ -571,6 +571,7 @@ def _(place):
             (["--device", f"blk:{image},bps=fast"], "'fast' is no size"),
             (["--device", f"blk:{image},bps=0"], "bps must be above 0"),
             (["--device", f"carveout:{image},as=ram"], "as= is pmem, ramdax or none"),
+            (["--device", f"nvdimm:{image},as=none"], "as= is pmem or ramdax"),
             (["--device", f"carveout:{image}@0x200000"], "must lie outside guest RAM"),
             (["--device", f"carveout:{image}@0x140001000"], "no multiple of 2 MiB"),
             (["--device", f"carveout:{image}@here"], "'here' is no address"),

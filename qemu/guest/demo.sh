@@ -28,13 +28,34 @@ root=/mnt/root
 fail() { echo "$*" >&2; exit 1; }
 . /root/meminfo.sh
 
+# An NVDIMM without labels gets no pages from nd_pmem, hence no DAX.  What is known
+# to ramdax too can be taken from one driver and given to the other.
+hand_over() # DAX-DEVICE
+{
+	local driver=/sys/bus/dax/drivers/fsdev_dax tries=0 n
+
+	while [ ! -e "$driver/$1" ]; do
+		for n in /sys/bus/nd/drivers/nd_pmem/namespace*; do
+			[ ! -e "$n" ] || echo "${n##*/}" > /sys/bus/nd/drivers/nd_pmem/unbind
+		done
+		echo "$1" > $driver/bind && break
+		# the other driver may be about to take it
+		tries=$((tries + 1))
+		[ $tries -lt 50 ] || return 1
+		usleep 100000
+	done 2> /dev/null
+}
+
+case $1 in
+nvdimm*) hand_over "${node##*/}" || fail "the NVDIMM cannot be handed over from nd_pmem to fsdev_dax" ;;
+esac
 mkdir -p $image $root /mnt/rw
 memory_before
 if [ -b "$node" ]; then
 	mount -t erofs -o ro,dax=always "$node" $image || fail "the image cannot be mounted with dax=always"
 	# EROFS of Linux 6.12 goes on without DAX where the device has none.
 	grep -q " $image erofs .*dax=always" /proc/mounts ||
-		fail "the kernel turned DAX off: device $1 has no pages that it could map; use DEVICES='pmem carveout'"
+		fail "the kernel turned DAX off, the page cache would be measured: $(dmesg | sed -n 's/^.*erofs: //p' | grep -w DAX | tail -n 1)"
 else
 	mount -t erofs "$node" $image || fail "the image cannot be mounted from the DAX device"
 fi
