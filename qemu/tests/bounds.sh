@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# test: what lies behind the end of a device or of a directory is not used
+# test: what lies behind the end of a device, a directory or compressed data is not used
 # config: EROFS_FS VIRTIO_PMEM FS_DAX
 # image: bounds bounds
-# image: fragment fragment
+# image: fragment enlarged 20000 0xfffff000 -zlz4hc -Eall-fragments
+# image: deflate enlarged 1500 6500 -zdeflate -Elegacy-compress
 # device: pmem:bounds
 # device: blk:fragment
+# device: blk:deflate
 . /harness/ktap.sh
 
 # Both ends of the lookup see the same directory: without "erofs: do not look for
@@ -20,6 +22,12 @@ for options in dax=always dax=never; do
 	check "$options: it does not go on behind the end" test ! -e /mnt/dir/zz
 	umount /mnt
 done
+
+# Without "erofs: do not take a short DEFLATE stream for a whole one" the last 107
+# bytes are whatever was in memory before.
+check "mount a file that has less than it claims" mount -t erofs /dev/harness/blk1 /mnt
+fails "what it has not is an error" 'nput/output error|tructure needs cleaning' cat /mnt/file
+umount /mnt
 
 # Without "erofs: do not read all of a fragment for one page" this takes all memory.
 cached() { awk '/^Cached:/ { print $2 }' /proc/meminfo; }
