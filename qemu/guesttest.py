@@ -31,7 +31,7 @@ DEBUG_TIME, DEBUG_MEMORY = 4, 2
 # KASAN: once in some hundred boots under emulation.
 DEBUG_APPEND = " no5lvl"
 
-SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append", "stress"}
+SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append", "devicetree", "stress"}
 MANY = {"config", "image", "device", "file", "kselftest"}
 
 
@@ -44,6 +44,7 @@ class Spec:
     devices    device specs that name images
     files      paths below the top of the project, to be put into /root
     kselftests  programs of tools/testing/selftests, to be put into /root
+    devicetree  path of a source for the guest, or None
     memory, cpus, guests, timeout, flavours, append, stress   as in Documentation/tests.md
     """
 
@@ -68,6 +69,7 @@ class Spec:
         self.files = [value for _, value in values["file"]]
         self.kselftests = [value for _, value in values["kselftest"]]
         self.append = values.get("append", ("", ""))[1]
+        self.devicetree = os.path.join(TOP, values["devicetree"][1]) if "devicetree" in values else None
         self.memory = harness.parse_size(values.get("memory", ("", "256M"))[1], f"{self.name}: memory")
         self.cpus = self._number(values, "cpus", 1)
         self.guests = self._number(values, "guests", 1)
@@ -253,7 +255,7 @@ def fingerprint(group):
     code = [os.path.join(TOP, "qemu", name) for name in ("harness.py", "guesttest.py")]
     for guest in group.guests:
         digest.update(repr((guest.memory, guest.cpus, guest.timeout, guest.append, guest.argv,
-                            [(d.name, d.size, d.options) for d in guest.devices])).encode())
+                            guest.devicetree, [(d.name, d.size, d.options) for d in guest.devices])).encode())
         digest.update(hashlib.sha256(guest.initramfs()).digest())
         for path in code + [guest.kernel] + [d.path for d in guest.devices if d.path]:
             with open(path, "rb") as stream:
@@ -310,6 +312,7 @@ class Run:
             guests = [harness.Guest(
                 self.kernel, argv, devices, memory=spec.memory * (DEBUG_MEMORY if slow else 1),
                 cpus=spec.cpus, files=files, append=spec.append + DEBUG_APPEND * slow,
+                devicetree=spec.devicetree,
                 env={"STRESS_SECONDS": str(stress)} if stress else {},
                 timeout=stress + spec.timeout * (DEBUG_TIME if slow else 1),
                 on_output=self._show if self.live else None) for _ in range(spec.guests)]

@@ -248,6 +248,34 @@ def memory_file(name, data=b""):
     return fd
 
 
+def compile_devicetree(path, devices):
+    """The device tree (DTB) of a source, as bytes. Raises HarnessError.
+
+    {NAME.address} and {NAME.size} in the source are those of the device NAME.
+    """
+    def value(match):
+        number = getattr(next((d for d in devices if d.name == match[1]), None), match[2], None)
+        if number is None:
+            raise HarnessError(f"device tree {path}: no device has {match[0]}")
+        return hex(number)
+
+    try:
+        with open(path, encoding="utf-8") as stream:
+            source = re.sub(r"\{(\w+)\.(address|size)\}", value, stream.read())
+        done = subprocess.run(["dtc", "-I", "dts", "-O", "dtb", "-"], input=source.encode(),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    except FileNotFoundError as error:
+        if error.filename != "dtc":
+            raise HarnessError(f"device tree {path}: {error.strerror}") from None
+        raise HarnessError("dtc is not installed; 'make packages' installs it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HarnessError(f"device tree {path}: {error}") from None
+    if done.returncode:
+        why = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["?"]
+        raise HarnessError(f"device tree {path}: {why[0]}")
+    return done.stdout
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1             # include/uapi/linux/prctl.h
 
@@ -270,6 +298,8 @@ class Guest:
     env       environment of the command; GUEST_ID and GUEST_COUNT are added
     append    more kernel parameters; {NAME.address} and {NAME.size} stand for
               those of a device, for example {carveout0.address}
+    devicetree  source of a device tree for the kernel (.dts), beside ACPI; with
+              the same {NAME.address} and {NAME.size}; None for none
     timeout   seconds from start to end
     icount    count instructions: guest time = instructions, one CPU, emulation
     accel     "kvm" or "tcg"; None takes what works (see find_accel)
@@ -286,8 +316,8 @@ class Guest:
     """
 
     def __init__(self, kernel, argv, devices=(), *, memory=256 * MIB, cpus=1, files=(), env=None,
-                 append="", timeout=60.0, icount=False, accel=None, cpu=None, base=None, log=None,
-                 tty=False, verbose=False, on_output=None):
+                 append="", devicetree=None, timeout=60.0, icount=False, accel=None, cpu=None, base=None,
+                 log=None, tty=False, verbose=False, on_output=None):
         check_kernel(kernel)
         if not argv:
             raise HarnessError("there is no program to run in the guest")
@@ -311,6 +341,7 @@ class Guest:
             self.append = append.format(**{d.name: d for d in self.devices})
         except (KeyError, AttributeError, IndexError, ValueError) as error:
             raise HarnessError(f"kernel parameters '{append}': no such device or field: {error}") from None
+        self.devicetree = compile_devicetree(devicetree, self.devices) if devicetree else b""
         self.id, self.count = 0, 1
         self.results, self.output, self.status, self.failure = [], [], None, None
         self.seconds, self.waiting, self.closed = None, None, False
@@ -373,10 +404,10 @@ class Guest:
             words.append(self.append)
         return " ".join(words)
 
-    def qemu_arguments(self, initrd, console):
+    def qemu_arguments(self, initrd, console, devicetree=None):
         """QEMU's arguments; port and monitor are the descriptors of the socket pairs.
 
-        `initrd` and `console` are paths.
+        `initrd`, `console` and `devicetree`, if there is one, are paths.
         """
         # Not "pc": its _PRT is a loop of 128 turns, which a kernel with KASAN takes
         # ten seconds for under emulation, once for each device.
@@ -400,6 +431,8 @@ class Guest:
         else:
             args += ["-accel", f"tcg,thread={'multi' if self.cpus > 1 else 'single'},tb-size=128"]
         args += ["-kernel", self.kernel, "-initrd", initrd, "-append", self.command_line()]
+        if devicetree:
+            args += ["-dtb", devicetree]
 
         def device(**what):
             args.extend(["-device", json.dumps(what)])
@@ -466,6 +499,11 @@ class Guest:
             self._initramfs = None
             stack.callback(os.close, initrd)
             fds.append(initrd)
+            devicetree = None
+            if self.devicetree:
+                fds.append(memory_file("devicetree", self.devicetree))
+                stack.callback(os.close, fds[-1])
+                devicetree = f"/dev/fd/{fds[-1]}"
             for d in self.devices:
                 if d.kind == "disk":
                     d.fd = memory_file("disk")
@@ -480,7 +518,7 @@ class Guest:
             else:
                 self._console_fd = memory_file("console")
             fds.append(self._console_fd)
-            args = self.qemu_arguments(f"/dev/fd/{initrd}", f"/dev/fd/{self._console_fd}")
+            args = self.qemu_arguments(f"/dev/fd/{initrd}", f"/dev/fd/{self._console_fd}", devicetree)
             parent = os.getpid()
             self._process = subprocess.Popen(
                 [self._qemu] + args, pass_fds=fds, stdin=None if self.tty else subprocess.DEVNULL,

@@ -587,6 +587,10 @@ def _(place):
             (["--file", "/no/such"], "file /no/such for the guest: No such file"),
             (["--env", "NOVALUE"], "write NAME=VALUE"),
             (["--append", "x={carveout7.address}"], "no such device or field"),
+            (["--devicetree", "/no/such"], "device tree /no/such: No such file"),
+            (["--devicetree", os.path.join(TOP, "Makefile")], "device tree .*: Error: .*syntax error"),
+            (["--devicetree", os.path.join(TOP, "qemu/tests/ramdax-devicetree.dts")],
+             "no device has {carveout0.address}"),
             (["--log", "/proc/nope"], "No such file or directory"),
             (["--kernel", "/no/such"], "No such file or directory; 'make kernel' builds one"),
             (["--kernel", "/bin/sh"], "/bin/sh is no x86 kernel")):
