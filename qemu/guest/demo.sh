@@ -87,7 +87,7 @@ if [ -e $root/bin/sh ]; then
 		usleep 10000
 	done
 fi
-counters=/sys/fs/erofs/${node##*/}/dax
+counters=/sys/fs/erofs/$(basename "$(realpath "$node")")/dax
 [ -d "$counters" ] || counters=
 # shellcheck disable=SC2086
 guestpages "$address" "$size" $counters > /tmp/pages ||

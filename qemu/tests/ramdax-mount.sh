@@ -7,7 +7,8 @@
 # device: carveout:tree,as=none
 # device: carveout:small-blocks,as=none
 # device: carveout:tree,as=none
-# append: ramdax=golden:{carveout0.size}@{carveout0.address},small:{carveout1.size}@{carveout1.address},short:2M@{carveout2.address},ram:2M@16M,odd:1M@{carveout2.address},nonsense
+# device: carveout:tree,as=none
+# append: ramdax=other:{carveout3.size}@{carveout3.address},golden:{carveout0.size}@{carveout0.address},small:{carveout1.size}@{carveout1.address},short:2M@{carveout2.address},same:2M@{carveout2.address},ram:2M@16M,odd:1M@{carveout2.address},nonsense
 . /harness/ktap.sh
 
 drivers=/sys/bus/dax/drivers
@@ -22,6 +23,7 @@ dax_of()
 	done
 }
 golden=$(dax_of golden)
+other=$(dax_of other)
 small=$(dax_of small)
 short=$(dax_of short)
 links() { (cd "$1" && find . -type l | sort | while read -r l; do echo "$l $(readlink "$l")"; done) | cmp - "$1/LINKS"; }
@@ -32,6 +34,7 @@ said() { dmesg | grep -qE -e "$1"; }
 
 check "a range is a device, ready to be mounted" test -c "/dev/$golden" -a -e $drivers/fsdev_dax/$golden
 check "System RAM is no carve-out" said 'ramdax .*overlaps System RAM'
+check "one range cannot be two devices" said 'ramdax .*same: .* overlaps short, which is there already'
 check "a range must be aligned" said 'ramdax: odd: .* must be multiples of 2 MiB'
 check "a range must be spelled right" said "ramdax: 'nonsense' is not NAME:SIZE@ADDRESS"
 
@@ -45,6 +48,16 @@ check "no page cache is left, $((after - before)) KiB" test $((after - before)) 
 mkdir /tmp/second
 check "a second mount" mount -t erofs /dev/$golden /tmp/second
 check "is the same file system" test "$(stat -c %d /mnt)" = "$(stat -c %d /tmp/second)"
+umount /tmp/second
+
+mkdir /tmp/a /tmp/b
+mknod /tmp/a/image c $((0x$(stat -c %t /dev/$golden))) $((0x$(stat -c %T /dev/$golden)))
+mknod /tmp/b/image c $((0x$(stat -c %t /dev/$other))) $((0x$(stat -c %T /dev/$other)))
+check "sysfs has a mount by the name of its device" test -d /sys/fs/erofs/$golden/dax
+umount /mnt
+check "whatever the node is called" mount -t erofs /tmp/a/image /mnt
+check "of which others can have the name" mount -t erofs /tmp/b/image /tmp/second
+check "both are there" test -d /sys/fs/erofs/$golden/dax -a -d /sys/fs/erofs/$other/dax -a ! -e /sys/fs/erofs/image
 umount /tmp/second
 check "and the first one stays" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
 
