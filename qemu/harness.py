@@ -352,7 +352,7 @@ class Guest:
         self._tail = collections.deque(maxlen=400)
         self._splat = self._quiet = None
         self._died, self._waited = False, 0.0
-        self._qemu = self._initramfs = None
+        self._qemu = self._initramfs = self._devicetree_fd = None
         self._console_text = ""
 
     # -- before the start
@@ -404,10 +404,10 @@ class Guest:
             words.append(self.append)
         return " ".join(words)
 
-    def qemu_arguments(self, initrd, console, devicetree=None):
+    def qemu_arguments(self, initrd, console):
         """QEMU's arguments; port and monitor are the descriptors of the socket pairs.
 
-        `initrd`, `console` and `devicetree`, if there is one, are paths.
+        `initrd` and `console` are paths.
         """
         # Not "pc": its _PRT is a loop of 128 turns, which a kernel with KASAN takes
         # ten seconds for under emulation, once for each device.
@@ -431,8 +431,8 @@ class Guest:
         else:
             args += ["-accel", f"tcg,thread={'multi' if self.cpus > 1 else 'single'},tb-size=128"]
         args += ["-kernel", self.kernel, "-initrd", initrd, "-append", self.command_line()]
-        if devicetree:
-            args += ["-dtb", devicetree]
+        if self._devicetree_fd is not None:
+            args += ["-dtb", f"/dev/fd/{self._devicetree_fd}"]
 
         def device(**what):
             args.extend(["-device", json.dumps(what)])
@@ -499,11 +499,10 @@ class Guest:
             self._initramfs = None
             stack.callback(os.close, initrd)
             fds.append(initrd)
-            devicetree = None
             if self.devicetree:
-                fds.append(memory_file("devicetree", self.devicetree))
-                stack.callback(os.close, fds[-1])
-                devicetree = f"/dev/fd/{fds[-1]}"
+                self._devicetree_fd = memory_file("devicetree", self.devicetree)
+                stack.callback(os.close, self._devicetree_fd)
+                fds.append(self._devicetree_fd)
             for d in self.devices:
                 if d.kind == "disk":
                     d.fd = memory_file("disk")
@@ -518,7 +517,7 @@ class Guest:
             else:
                 self._console_fd = memory_file("console")
             fds.append(self._console_fd)
-            args = self.qemu_arguments(f"/dev/fd/{initrd}", f"/dev/fd/{self._console_fd}", devicetree)
+            args = self.qemu_arguments(f"/dev/fd/{initrd}", f"/dev/fd/{self._console_fd}")
             parent = os.getpid()
             self._process = subprocess.Popen(
                 [self._qemu] + args, pass_fds=fds, stdin=None if self.tty else subprocess.DEVNULL,
