@@ -6,7 +6,7 @@ GUEST_OUT := $(BUILD)/guest
 GUEST_CFLAGS := -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -static
 # Programs of every guest: qemu/guest/NAME.c each.  What one needs beside its
 # source is said below.
-GUEST_PROGRAMS := guestctl verify bench scribble guestpages
+GUEST_PROGRAMS := guestctl verify bench scribble guestpages mark
 GUEST_BASE := $(GUEST_OUT)/base.cpio
 GUEST_TESTS := $(patsubst qemu/tests/%.c,$(GUEST_OUT)/tests/%,$(filter-out %/TEMPLATE.c,$(wildcard qemu/tests/*.c)))
 # What "make shell" mounts.

@@ -13,9 +13,10 @@ $(HOSTPAGES): $(HOSTPAGES_SRCS) qemu/host/hostpages.h
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -o $@ $(HOSTPAGES_SRCS)
 
-# What "make profile" gives to QEMU.
+# Plugins of QEMU, for "make profile" and ci/t/read-once.t.
 PROFILE_PLUGIN := $(BUILD)/host/libprofile.so
+LOADS_PLUGIN := $(BUILD)/host/libloads.so
 
-$(PROFILE_PLUGIN): qemu/host/profile.c qemu/guest/profile.h
+$(BUILD)/host/lib%.so: qemu/host/%.c qemu/host/qemu-plugin.h qemu/guest/profile.h
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -o $@ $<

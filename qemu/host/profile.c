@@ -13,8 +13,7 @@
  *	PASS ADDRESS INSTRUCTIONS
  *
  * in decimal, hexadecimal and decimal.  Pass 0 is not written.  For one virtual
- * CPU.  Debian's QEMU has plugins, but not their header, so what is used of
- * version 1 of the interface (docs/devel/tcg-plugins.rst in QEMU) stands below.
+ * CPU.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -22,27 +21,9 @@
 #include <string.h>
 
 #include "../guest/profile.h"
+#include "qemu-plugin.h"
 
-/* --- qemu-plugin.h, version 1 */
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_info_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-enum { QEMU_PLUGIN_CB_NO_REGS };
-enum { QEMU_PLUGIN_INLINE_ADD_U64 };
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t idx);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-					   void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr, uint64_t imm);
-/* --- */
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+PLUGIN_EXPORT int qemu_plugin_version = 1;
 
 /* One for each translation, which QEMU's translated code adds to. */
 struct block {
@@ -90,7 +71,7 @@ static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	}
 }
 
-__attribute__((visibility("default")))
+PLUGIN_EXPORT
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv)
 {
 	(void)info;
