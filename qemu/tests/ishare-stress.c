@@ -2,12 +2,15 @@
 /*
  * test: page cache sharing under mounts, unmounts, reads, faults, reclaim and errors at once
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY DM_FLAKEY FAULT_INJECTION
+ * config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX
  * image: base share base
  * image: next share next -zlz4hc,9
  * image: chunk share base --chunksize=4096 -b1024
  * image: zstd share base -zzstd -C65536 -Efragments
  * image: cut share cut
  * image: box share box
+ * image: dax share base --dax
+ * image: daxnext share next --dax
  * device: blk:base
  * device: blk:next
  * device: blk:chunk,iops=200
@@ -15,15 +18,17 @@
  * device: blk:cut
  * device: blk:cut.blob
  * device: blk:box
+ * device: pmem:dax
+ * device: pmem:daxnext
  * cpus: 2
  * memory: 384M
  * flavours: debug
  * timeout: 30
  * stress: 170
  *
- * Six images of one domain are mounted and unmounted all the time, plain,
- * chunked with small blocks, compressed, in a file; one disk is slow, one is
- * throttled, one fails now and then and one image lacks data.  Meanwhile files
+ * Eight images of one domain are mounted and unmounted all the time, plain,
+ * chunked with small blocks, compressed, in a file, two on DAX; one disk is slow,
+ * one is throttled, one fails now and then and one image lacks data.  Meanwhile files
  * are read, mapped and advised about in each of them, caches are dropped, and
  * allocations fail.  Every byte that is read is compared with what an unshared
  * mount gives.  STRESS_SECONDS in the environment says how long.
@@ -57,6 +62,8 @@ static const struct { const char *source, *options; bool can_fail; } mounts[] = 
 	{ flaky, SHARE, true },
 	{ "/dev/harness/blk4", SHARE ",device=/dev/harness/blk5", true },
 	{ "/box/image", SHARE, false },
+	{ "/dev/harness/pmem0", SHARE ",dax=always", false },
+	{ "/dev/harness/pmem1", SHARE ",dax=always", false },
 };
 #define NR_MOUNTS (int)(sizeof(mounts) / sizeof(*mounts))
 
