@@ -125,7 +125,7 @@ same()
 {
 	local o m
 
-	builds "$last" 1 clang || return 1
+	ci/series worktree $base "$work" "$last" && build "$T/warnings" 1 clang || return 1
 	[ -d "$T/tree" ] || ci/utils/mktree "$T/tree" small || return 1
 	for o in "" -b512 --chunksize=4096 --dax; do
 		for m in "$(dir 1 clang)" "$BUILD/utils"; do
