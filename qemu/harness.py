@@ -351,7 +351,7 @@ class Guest:
         self._port_buffer = self._console_buffer = b""
         self._tail = collections.deque(maxlen=400)
         self._splat = self._quiet = None
-        self._died, self._waited = False, 0.0
+        self._died, self._never_ran, self._waited = False, False, 0.0
         self._qemu = self._initramfs = self._devicetree_fd = None
         self._console_text = ""
 
@@ -586,9 +586,11 @@ class Guest:
             elif kind == "ready":
                 self.waiting = event["name"]
             elif kind == "error":
+                self._never_ran = True
                 self.fail(event["text"])
             elif kind == "exit":
-                self.status = event["status"]
+                # after an error it is the status of init
+                self.status = None if self._never_ran else event["status"]
                 self._ended = self._clock(time.monotonic())
                 self.send("bye")
             elif kind == "start":
