@@ -84,4 +84,20 @@ static inline bool dm_remove(const char *name)
 	return ok;
 }
 
+/** dm_waits - does a process wait for a disk (state D of /proc/PID/stat)? */
+static inline bool dm_waits(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	return state == 'D';
+}
+
 #endif /* DM_H */

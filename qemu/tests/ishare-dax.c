@@ -440,22 +440,6 @@ static void pinned(void)
 	detach(NEXT);
 }
 
-/* does a process wait for a disk? */
-static bool waits(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state == 'D';
-}
-
 /* A read whose buffer is on a slow disk does not hold up the unmount of the provider. */
 static void slow_reader(void)
 {
@@ -480,13 +464,13 @@ static void slow_reader(void)
 		      memcmp((char *)p + HUGE, MEDIUM->content[BASE], MEDIUM->size));
 	}
 	close(fd);
-	for (int i = 0; i < 5000 && !waits(pid); i++)
+	for (int i = 0; i < 5000 && !dm_waits(pid); i++)
 		usleep(1000);
-	ktap_ok(waits(pid), "a read waits for a page of its buffer from there");
+	ktap_ok(dm_waits(pid), "a read waits for a page of its buffer from there");
 	start = now();
 	ktap_ok(detach(BASE), "unmount its provider");
 	took = now() - start;
-	ktap_ok(!waitpid(pid, &status, WNOHANG) && waits(pid), "that does not wait for the read (%.1f s)", took);
+	ktap_ok(!waitpid(pid, &status, WNOHANG) && dm_waits(pid), "that does not wait for the read (%.1f s)", took);
 	dm_reload("slow", "/dev/harness/blk0", "delay", "0");
 	ktap_ok(waitpid(pid, &status, 0) == pid && !status, "the read gives the content");
 	ktap_ok(detach(NEXT) && !umount("/slow") && dm_remove("slow"), "unmount all");

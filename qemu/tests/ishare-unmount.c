@@ -57,22 +57,10 @@ static long switches(void)
 /* does a process wait for a disk, now and a tenth of a second later? */
 static bool waits(pid_t pid)
 {
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (int i = 0; i < 2; i++) {
-		usleep(i * 100000);
-		file = fopen(path, "r");
-		if (!file)
-			return false;
-		if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-			state = 0;
-		fclose(file);
-		if (state != 'D')
-			return false;
-	}
-	return true;
+	if (!dm_waits(pid))
+		return false;
+	usleep(100000);
+	return dm_waits(pid);
 }
 
 int main(void)
