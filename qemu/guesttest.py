@@ -153,7 +153,7 @@ def missing_config(spec, config):
 
 def mkfs():
     """The mkfs.erofs to use: $MKFS, the project's own, or the system's."""
-    own = os.path.join(harness.build_dir(), "utils", "mkfs", "mkfs.erofs")
+    own = os.path.join(harness.base_dir("erofs-utils"), "tools", "mkfs", "mkfs.erofs")
     path = os.environ.get("MKFS") or (own if os.path.exists(own) else "mkfs.erofs")
     found = shutil.which(path)
     if not found:
@@ -304,7 +304,7 @@ class Run:
             files = [(program, "/harness/run/" + spec.name)]
             files += [(os.path.join(TOP, f), "/root/" + os.path.basename(f)) for f in spec.files]
             for name in spec.kselftests:
-                built = os.path.join(harness.build_dir(), "guest", "kselftest", name)
+                built = os.path.join(harness.base_dir(), "kselftest", name)
                 if not os.path.exists(built):
                     raise HarnessError(f"{built} is not built; 'make kselftests' builds it")
                 files.append((built, "/root/" + os.path.basename(name)))
@@ -425,7 +425,7 @@ def run(args):
     specs = find(args.names)
     live = len(specs) == 1 and not args.tap
     kernel = args.kernel or harness.kernel_of(args.flavour)
-    todo = Run(kernel, args.flavour, os.path.join(harness.build_dir(), "log", args.flavour), live, args.known,
+    todo = Run(kernel, args.flavour, os.path.join(harness.base_dir(), "log", args.flavour), live, args.known,
                args.stress)
     results = []
 

@@ -1067,6 +1067,13 @@ def build_dir():
     return os.environ.get("BUILD") or os.path.join(top, "build")
 
 
+def base_dir(kind="kernel"):
+    """What is built of a base: of the kernel ($BASE), or of the tools ($UTILS_BASE, kind "erofs-utils")."""
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    default = os.path.basename(os.path.realpath(os.path.join(top, kind, "default")))[:-len(".base")]
+    return os.path.join(build_dir(), os.environ.get("BASE" if kind == "kernel" else "UTILS_BASE") or default)
+
+
 def guest_files(*names):
     """`files` of a Guest for scripts of qemu/guest: they go to /root."""
     here = os.path.dirname(os.path.abspath(__file__))
@@ -1075,7 +1082,7 @@ def guest_files(*names):
 
 def kernel_of(flavour):
     """Where 'make kernel FLAVOUR=flavour' puts the kernel."""
-    return os.path.join(build_dir(), "kernel", flavour, "arch/x86/boot/bzImage")
+    return os.path.join(base_dir(), "kernel-" + flavour, "arch/x86/boot/bzImage")
 
 
 _accel = None
