@@ -57,6 +57,17 @@ check "make takes it as BASE=" bash -c "make -s print-KERNEL BASE=$base | grep -
 fails "make says which bases there are" "BASE=nothing is not one of: .*$base" make tree BASE=nothing
 check "a base without a series is no error" make -s patches BASE=$base
 
+suites() { ci/debian-apt "$1" sources | awk '$1 == "deb" { print $(NF - 1) }' | xargs; }
+if [ -z "$(suites trixie)" ]; then
+	skip "suites of Debian" "this machine's apt names no Debian mirror"
+else
+	check "a release is read with its updates" grep -qx "trixie trixie-updates.*" <(suites trixie)
+	for s in trixie-backports sid experimental; do
+		check "$s is read by itself" grep -qx "$s" <(suites $s)
+	done
+fi
+fails "a suite of another form is refused" "is no Debian suite" ci/debian-apt ../x sources
+
 # --- series are made
 sed -i '1s/$/ x/' "$tree/src/a"
 fails "a change that is not committed is said" "not committed" series patches
