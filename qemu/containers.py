@@ -3,7 +3,7 @@
 
 The second part of "make demo".  The guest runs twice, at the same time: once as
 kernels without page-cache sharing do it, once with "-o inode_share,domain_id=".
-qemu/make-versions makes the images, qemu/guest/containers.sh is what each does.
+qemu/images/make-versions makes the images, qemu/guest/containers.sh is what each does.
 """
 import os
 import shutil

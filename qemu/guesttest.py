@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Guest tests: what each declares, making its images, running it, judging its KTAP.
 
-A test is qemu/tests/NAME.sh (busybox sh) or qemu/tests/NAME.c (built as a static
-program to build/guest/tests/NAME).  Its first comment declares what it needs, in
-lines "KEY: VALUE"; Documentation/tests.md lists the keys.
+A test is qemu/tests/GROUP/NAME.sh (busybox sh) or qemu/tests/GROUP/NAME.c (built as
+a static program to build/guest/tests/GROUP/NAME).  Its first comment declares what it
+needs, in lines "KEY: VALUE"; Documentation/tests.md lists the keys.
 """
 import contextlib
 import fcntl
@@ -21,7 +21,7 @@ from harness import HarnessError
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TESTS = os.path.join(TOP, "qemu", "tests")
-IMAGES = os.path.join(TESTS, "images")
+IMAGES = os.path.join(TOP, "qemu", "images", "recipes")
 FLAVOURS = ("fast", "debug")
 # What the checkers of a debug kernel cost, measured as boot time and as the
 # memory that is gone before the first program starts.
@@ -38,7 +38,7 @@ MANY = {"config", "image", "device", "file", "kselftest"}
 class Spec:
     """What a test declares.
 
-    name, path, description
+    name, group, path, description; the group is the name of the folder
     config     options to be set, "!NAME" for options not to be set
     images     {name: [recipe, mkfs option...]}
     devices    device specs that name images
@@ -51,6 +51,7 @@ class Spec:
     def __init__(self, path):
         self.path = path
         self.name = os.path.splitext(os.path.basename(path))[0]
+        self.group = os.path.basename(os.path.dirname(path))
         values = {key: [] for key in MANY}
         for number, key, value in self._head():
             where = f"{os.path.relpath(path, TOP)}:{number}"
@@ -84,7 +85,7 @@ class Spec:
             if not recipe:
                 raise HarnessError(f"{where}: write 'image: NAME RECIPE [MKFS-OPTION...]'")
             if not os.access(os.path.join(IMAGES, recipe[0]), os.X_OK):
-                raise HarnessError(f"{where}: there is no recipe qemu/tests/images/{recipe[0]}; "
+                raise HarnessError(f"{where}: there is no recipe qemu/images/recipes/{recipe[0]}; "
                                    f"there are: {', '.join(sorted(os.listdir(IMAGES)))}")
             self.images[name] = recipe
         self.devices = []
@@ -125,20 +126,31 @@ class Spec:
         return int(text)
 
 
+def test_groups():
+    """Names of the groups of tests: folders of qemu/tests."""
+    return sorted(entry.name for entry in os.scandir(TESTS) if entry.is_dir())
+
+
 def find(names):
-    """Specs of the tests named, or of all. Raises HarnessError."""
-    there = {}
-    for file in sorted(os.listdir(TESTS)):
-        stem, ext = os.path.splitext(file)
-        if ext in (".c", ".sh") and stem != "TEMPLATE":
+    """Specs of the tests and groups named, or of all. Raises HarnessError."""
+    there, members = {}, {}
+    for group in test_groups():
+        for file in sorted(os.listdir(os.path.join(TESTS, group))):
+            stem, ext = os.path.splitext(file)
+            if ext not in (".c", ".sh"):
+                continue
+            path = os.path.join(group, file)
             if stem in there:
-                raise HarnessError(f"there are two tests {stem}: {there[stem]} and {file}")
-            there[stem] = file
+                raise HarnessError(f"there are two tests {stem}: {there[stem]} and {path}")
+            there[stem] = path
+            members.setdefault(group, []).append(stem)
+    wanted = []
     for name in names:
-        if name not in there:
-            raise HarnessError(f"there is no guest test '{name}'; there are: {', '.join(there)}. "
-                               f"'make new-test NAME={name}' makes it")
-    return [Spec(os.path.join(TESTS, there[name])) for name in (names or there)]
+        if name not in there and name not in members:
+            raise HarnessError(f"there is no guest test '{name}'; there are: {', '.join(there)}, and the groups "
+                               f"{', '.join(members)}. 'make new-test NAME=GROUP/{name}' makes it")
+        wanted += members.get(name, [name])
+    return [Spec(os.path.join(TESTS, there[name])) for name in (wanted or there)]
 
 
 def missing_config(spec, config):
@@ -191,7 +203,7 @@ def make_image(recipe, *options):
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             if done.returncode or not os.path.exists(work + "/out/image"):
                 text = done.stdout.decode("utf-8", "replace").strip().splitlines()[-5:]
-                raise HarnessError(f"qemu/tests/images/{recipe} ended with status {done.returncode} and made "
+                raise HarnessError(f"qemu/images/recipes/{recipe} ended with status {done.returncode} and made "
                                    + ("an image" if os.path.exists(work + "/out/image") else "no image")
                                    + "".join("\n  | " + line for line in text))
             for file in os.scandir(work + "/out"):
@@ -295,7 +307,7 @@ class Run:
                 devices.append(f"{kind}:{rest}")
             slow = self.flavour == "debug"
             if spec.path.endswith(".c"):
-                program = os.path.join(harness.build_dir(), "guest", "tests", spec.name)
+                program = os.path.join(harness.build_dir(), "guest", "tests", spec.group, spec.name)
                 if not os.path.exists(program):
                     raise HarnessError(f"{program} is not built; 'make guest' builds it")
                 argv = ["/harness/run/" + spec.name]
@@ -412,9 +424,9 @@ def run(args):
     """vm test: run tests, print TAP or text. Returns the exit status."""
     if args.list:
         specs = find(args.names)
-        width = max((len(s.name) for s in specs), default=0)
+        width = max((len(s.group + s.name) + 1 for s in specs), default=0)
         for spec in specs:
-            print(f"{spec.name:{width}}  {spec.description}")
+            print(f"{spec.group + '/' + spec.name:{width}}  {spec.description}")
         return 0
     if args.all == bool(args.names):
         raise HarnessError("name the tests to run, or give --all; --list shows them")
@@ -465,14 +477,18 @@ def image(args):
 
 def new_test(args):
     """vm new-test: copy the template."""
-    if not re.fullmatch("[a-z0-9][a-z0-9-]*", args.name):
-        raise HarnessError(f"'{args.name}' is no name for a test; use small letters, digits and '-'")
-    for ext in ("sh", "c"):
-        if os.path.exists(os.path.join(TESTS, f"{args.name}.{ext}")):
-            raise HarnessError(f"qemu/tests/{args.name}.{ext} is there already")
-    path = os.path.join(TESTS, f"{args.name}.{args.language}")
+    if not re.fullmatch("[a-z0-9-]+/[a-z0-9][a-z0-9-]*", args.name):
+        raise HarnessError(f"'{args.name}' is no name for a test; write GROUP/NAME with small letters, digits and '-', "
+                           f"where GROUP is one of {', '.join(test_groups())}, or a new one")
+    group, name = args.name.split("/")
+    for old in test_groups():
+        for ext in ("sh", "c"):
+            if os.path.exists(os.path.join(TESTS, old, f"{name}.{ext}")):
+                raise HarnessError(f"qemu/tests/{old}/{name}.{ext} is there already")
+    path = os.path.join(TESTS, group, f"{name}.{args.language}")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     shutil.copyfile(os.path.join(TESTS, f"TEMPLATE.{args.language}"), path)
-    print(f"{os.path.relpath(path)}: write what it checks, then 'make test T={args.name}'")
+    print(f"{os.path.relpath(path)}: write what it checks, then 'make test T={name}'")
     return 0
 
 
@@ -482,7 +498,7 @@ def add_parser(sub):
     p = sub.add_parser("test", help="run guest tests",
                        description="Run guest tests (qemu/tests). Exit status: 0 all passed or were skipped, "
                        "1 a test failed, 2 wrong use.")
-    p.add_argument("names", nargs="*", metavar="NAME", help="a test")
+    p.add_argument("names", nargs="*", metavar="NAME", help="a test, or a group of tests")
     p.add_argument("--all", action="store_true", help="run all tests")
     p.add_argument("--list", action="store_true", help="list tests, run none")
     p.add_argument("--tap", action="store_true", help="print TAP, for prove")
@@ -498,13 +514,13 @@ def add_parser(sub):
     p.set_defaults(call=run)
 
     p = sub.add_parser("image", help="make an image by a recipe of the tests, print its path",
-                       description="Make an image by a recipe (qemu/tests/images), padded to 2 MiB, and print its "
+                       description="Make an image by a recipe (qemu/images/recipes), padded to 2 MiB, and print its "
                        "path. Options of mkfs.erofs follow after '--'.")
     p.add_argument("recipe", help="name of the recipe")
     p.add_argument("option", nargs="*", metavar="-- OPTION", help="for mkfs.erofs")
     p.set_defaults(call=image)
 
     p = sub.add_parser("new-test", help="make a guest test from the template")
-    p.add_argument("name", help="its name")
+    p.add_argument("name", metavar="GROUP/NAME", help="its group and its name")
     p.add_argument("language", nargs="?", choices=("sh", "c"), default="sh", help="default: sh")
     p.set_defaults(call=new_test)

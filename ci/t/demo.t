@@ -21,8 +21,8 @@ for i in $(seq 40); do seq $((i * 1000)) $((i * 1000 + 20000)) > "$T/tree/data/$
 touch "$T/tree/empty"
 chmod 755 "$T" # mmdebstrap-made trees are readable too
 
-rootfs() { ROOTFS=$1 IMAGE='' qemu/rootfs "$T/out" -Enoinline_data; }
-image() { ROOTFS='' IMAGE=$1 qemu/rootfs "$T/out" -Enoinline_data; }
+rootfs() { ROOTFS=$1 IMAGE='' qemu/images/rootfs "$T/out" -Enoinline_data; }
+image() { ROOTFS='' IMAGE=$1 qemu/images/rootfs "$T/out" -Enoinline_data; }
 demo() # OPTION...
 {
 	qemu/demo --image "$T/out/golden.erofs" --list "$T/out/golden.list" --kernel "$KERNEL" \
@@ -33,7 +33,7 @@ says() { jq -e "$1" "$T/report.json"; }
 check "an image is made of a directory" rootfs "$T/tree"
 check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 43
 sum=$(sha256sum < "$T/out/golden.erofs")
-check "nothing is made anew when nothing changed" sh -c "ROOTFS='$T/tree' qemu/rootfs '$T/out' -Enoinline_data 2>&1 | (! grep .)"
+check "nothing is made anew when nothing changed" sh -c "ROOTFS='$T/tree' qemu/images/rootfs '$T/out' -Enoinline_data 2>&1 | (! grep .)"
 
 check "four guests and two containers prove that they share" demo --guests 4 --containers "$T/containers"
 for q in '.result == "shared"' '.guests | length == 4' \
@@ -125,7 +125,7 @@ fails "IMAGE= is no EROFS image" 'is no EROFS image.*mkfs.erofs' image /bin/busy
 fails "ROOTFS= does not exist" 'does not exist' rootfs "$T/none"
 mkdir "$T/hollow"
 fails "ROOTFS= holds no file" 'holds no regular file' rootfs "$T/hollow"
-fails "ROOTFS= and IMAGE=" 'not both' env ROOTFS="$T/tree" IMAGE="$T/own.erofs" qemu/rootfs "$T/out"
+fails "ROOTFS= and IMAGE=" 'not both' env ROOTFS="$T/tree" IMAGE="$T/own.erofs" qemu/images/rootfs "$T/out"
 tar -C "$T/tree" -cf "$T/tree.tar" .
 check "ROOTFS= is a tar file" rootfs "$T/tree.tar"
 check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 43

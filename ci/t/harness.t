@@ -589,7 +589,7 @@ def _(place):
             (["--append", "x={carveout7.address}"], "no such device or field"),
             (["--devicetree", "/no/such"], "device tree /no/such: No such file"),
             (["--devicetree", os.path.join(TOP, "Makefile")], "device tree .*: Error: .*syntax error"),
-            (["--devicetree", os.path.join(TOP, "qemu/tests/ramdax-devicetree.dts")],
+            (["--devicetree", os.path.join(TOP, "qemu/tests/dax/ramdax-devicetree.dts")],
              "no device has {carveout0.address}"),
             (["--log", "/proc/nope"], "No such file or directory"),
             (["--kernel", "/no/such"], "No such file or directory; 'make kernel' builds one"),
@@ -777,13 +777,13 @@ def _(place):
         return done.returncode, done.stdout
     status, out = vm("no-such-test")
     expect(status == 2, out)
-    seen(out, "no guest test 'no-such-test'; there are: .*backends", "make new-test NAME=no-such-test")
+    seen(out, "no guest test 'no-such-test'; there are: .*backends", "make new-test NAME=GROUP/no-such-test")
     status, out = vm()
     expect(status == 2, out)
     seen(out, "name the tests to run, or give --all")
     status, out = vm("--list")
     expect(status == 0, out)
-    seen(out, "^backends +[a-z]")
+    seen(out, "^core/backends +[a-z]")
     status, out = vm("--tap", "overlay-exec", "--kernel", KERNEL)
     expect(status == 0, out)
     seen(out, "^1..1\nok 1 - overlay-exec: ")

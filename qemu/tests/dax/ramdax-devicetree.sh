@@ -7,7 +7,7 @@
 # device: carveout:tree,as=none
 # device: carveout:tree,as=none
 # device: carveout:tree,as=none
-# devicetree: qemu/tests/ramdax-devicetree.dts
+# devicetree: qemu/tests/dax/ramdax-devicetree.dts
 # append: ramdax=again:2M@{carveout0.address},more:2M@{carveout2.address}
 . /harness/ktap.sh
 
