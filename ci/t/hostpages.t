@@ -161,6 +161,19 @@ like "guests: text: figures" "$text" "$(printf "%8d" $a)   400.0 KiB   10 %   80
 like "guests: text: parts" "$text" "$(printf '%8d' $b) |...+#-----..+...................................................|"
 like "guests: text: counters" "$text" "$(printf '  %-44s%15s' dax_faults_4k 20)"
 like "guests: text: mapped by both" "$text" "   2 of 2       40.0 KiB"
+# More guests than a word has bits: each has touched page 0, the k-th has mapped page k.
+many=() names=()
+for ((k = 0; k < 70; k++)); do
+	start "$img" shared:0:1024 write:0:1
+	many+=("$pid")
+	printf 'mapped %d 4096\n' $((k * 4096)) > "$shm/in.many.$k"
+	names+=(--guest=$pid:"$shm/in.many.$k")
+done
+run "${names[@]}" "$img" "${many[@]}"
+is "70 guests: who has touched what" "$status $(q '.parts[0].touched_by | length'),$(q '[.parts[1:][].touched_by[]] | length')" "0 70,0"
+is "70 guests: who has mapped what" "$(q '[.parts[].mapped_by[]]')" "$(printf '%s\n' "${many[@]}" | jq -sc .)"
+is "70 guests: by how many" "$(q '[.mapped_by[].bytes / 4096] | .[0], (.[1:] | add)' | tr '\n' ' ')" "70 0 "
+stop "${many[@]}"
 : > "$shm/in.none"
 for line in "mapped 0 4194305" "mapped 4194304 4096" "mapped -4096 4096" "mapped 18446744073709551615 2" "mapped 0 0" \
 	    "mapped 0" "mapped 0 1 1" "counter x" "counter x -1" "counter x\" 1" "nonsense" ""; do
@@ -419,7 +432,7 @@ stop $d
 
 # --- all of it once more under the sanitizers
 cc -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover \
-	-o "$shm/sane" "$top"/qemu/host/hostpages*.c || die "no build with sanitizers"
+	-o "$shm/sane" "$top"/qemu/hostpages/*.c || die "no build with sanitizers"
 export ASAN_OPTIONS=detect_leaks=0
 for args in "--json $img $a $b $c" "--json --guest=$a:$shm/in.a --guest=$b:$shm/in.b $img $a $b" \
 	    "--guest=$b:$shm/in.b $img $b" "--map $img $a $b $c" "--json --all --method=pagemap $img" \

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -45,73 +44,6 @@ static const char usage[] =
 "Exit status: 0 all users counted; 1 some were skipped, the report says which;\n"
 "2 nothing to report: wrong use or no such image.\n"
 "Documentation/accounting.md says what each figure means.\n";
-
-void *hp_grow(void *p, size_t nr, size_t size)
-{
-	p = reallocarray(p, nr ? nr : 1, size);
-	if (!p)
-		hp_die("no memory for %zu times %zu bytes", nr, size);
-	return p;
-}
-
-static char *vformat(const char *fmt, va_list ap)
-{
-	char *s;
-
-	if (vasprintf(&s, fmt, ap) < 0)
-		hp_die("no memory for a message");
-	return s;
-}
-
-char *hp_format(const char *fmt, ...)
-{
-	va_list ap;
-	char *s;
-
-	va_start(ap, fmt);
-	s = vformat(fmt, ap);
-	va_end(ap);
-	return s;
-}
-
-void hp_die(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("hostpages: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(HP_EXIT_NOTHING);
-}
-
-void hp_note(struct hp *hp, const char *fmt, ...)
-{
-	va_list ap;
-	char *s;
-
-	va_start(ap, fmt);
-	s = vformat(fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "hostpages: %s\n", s);
-	hp->notes = hp_grow(hp->notes, hp->nr_notes + 1, sizeof(*hp->notes));
-	hp->notes[hp->nr_notes++] = s;
-}
-
-void hp_skip(struct hp *hp, pid_t pid, const char *fmt, ...)
-{
-	va_list ap;
-	char *s;
-
-	va_start(ap, fmt);
-	s = vformat(fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "hostpages: process %d is not counted: %s\n", pid, s);
-	hp->skipped = hp_grow(hp->skipped, hp->nr_skipped + 1,
-			      sizeof(*hp->skipped));
-	hp->skipped[hp->nr_skipped++] = (struct hp_skip){ pid, s };
-}
 
 static void misuse(const char *what, const char *arg)
 {
@@ -186,7 +118,19 @@ static void cross_check(struct hp *hp)
 			(unsigned long long)hp->moved_pages);
 }
 
-int main(int argc, char **argv)
+/* What the command line asks for. */
+struct options {
+	bool all, json, map;
+	enum hp_method method;
+	const char **guests;
+	size_t nr_guests;
+	const char *image;
+	pid_t *pids;
+	size_t nr_pids;
+};
+
+/* Return: false if there is nothing more to do. */
+static bool parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
 		{ "all", no_argument, NULL, 'a' },
@@ -197,71 +141,72 @@ int main(int argc, char **argv)
 		{ "method", required_argument, NULL, 'M' },
 		{ }
 	};
-	bool all = false, json = false, map = false;
-	enum hp_method wanted = HP_AUTO;
-	struct hp hp = { };
-	const char **guests;
-	size_t nr_guests = 0;
-	pid_t *pids;
-	int opt, nr;
+	int opt;
 
-	guests = hp_grow(NULL, argc, sizeof(*guests));
-
+	o->guests = hp_grow(NULL, argc, sizeof(*o->guests));
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'a':
-			all = true;
+			o->all = true;
 			break;
 		case 'g':
-			guests[nr_guests++] = optarg;
+			o->guests[o->nr_guests++] = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
-			return HP_EXIT_OK;
+			return false;
 		case 'j':
-			json = true;
+			o->json = true;
 			break;
 		case 'm':
-			map = true;
+			o->map = true;
 			break;
 		case 'M':
-			wanted = parse_method(optarg);
+			o->method = parse_method(optarg);
 			break;
 		default:
 			fputs("see hostpages --help\n", stderr);
-			return HP_EXIT_NOTHING;
+			exit(HP_EXIT_NOTHING);
 		}
 	}
 	if (optind == argc)
 		misuse("no image given", "");
-	if (optind + 1 == argc && !all)
+	if (optind + 1 == argc && !o->all)
 		misuse("no process given: name some, or use --all", "");
+	o->image = argv[optind++];
+	o->nr_pids = argc - optind;
+	o->pids = hp_grow(NULL, o->nr_pids, sizeof(*o->pids));
+	for (size_t i = 0; i < o->nr_pids; i++)
+		o->pids[i] = parse_pid(argv[optind + i]);
+	return true;
+}
 
-	nr = argc - optind - 1;
-	pids = hp_grow(NULL, nr, sizeof(*pids));
-	for (int i = 0; i < nr; i++)
-		pids[i] = parse_pid(argv[optind + 1 + i]);
+int main(int argc, char **argv)
+{
+	struct options o = { .method = HP_AUTO };
+	struct hp hp = { };
 
+	if (!parse_options(argc, argv, &o))
+		return HP_EXIT_OK;
 	allow_many_files();
 	hp.page_bytes = sysconf(_SC_PAGESIZE);
-	hp.want_runs = json;
-	hp.want_cells = map && !json;
-	hp.method = hp_best_method(wanted);
-	hp_image_open(&hp, argv[optind], pids, nr, all);
+	hp.want_runs = o.json;
+	hp.want_cells = o.map && !o.json;
+	hp.method = hp_best_method(o.method);
+	hp_image_open(&hp, o.image, o.pids, o.nr_pids, o.all);
 
-	for (size_t i = 0; i < nr_guests; i++)
-		hp_add_guest(&hp, guests[i]);
-
-	for (int i = 0; i < nr; i++)
-		hp_add_user(&hp, pids[i]);
-	if (all)
+	for (size_t i = 0; i < o.nr_guests; i++)
+		hp_add_guest(&hp, o.guests[i]);
+	for (size_t i = 0; i < o.nr_pids; i++)
+		hp_add_user(&hp, o.pids[i]);
+	if (o.all)
 		hp_add_all(&hp);
 
 	count_until_still(&hp);
 	cross_check(&hp);
 	hp.cache_known = hp_image_cached(&hp, 0, 0, &hp.cache_bytes) == 0;
 
-	if (json)
+	if (o.json)
 		hp_report_json(&hp, stdout);
 	else
 		hp_report_text(&hp, stdout);

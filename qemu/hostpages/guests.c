@@ -155,12 +155,42 @@ void hp_start_guests(struct hp *hp)
 	memset(hp->mapped_by, 0, sizeof(hp->mapped_by));
 }
 
-static void add_part(struct hp *hp, uint64_t page, uint64_t touched,
-		     uint64_t mapped)
+/**
+ * hp_has() - is a guest in a set?
+ * @set: the set
+ * @guest: which of the guests
+ */
+bool hp_has(const struct hp_set *set, size_t guest)
+{
+	return set->words[guest / 64] >> guest % 64 & 1;
+}
+
+static void include(struct hp_set *set, size_t guest)
+{
+	set->words[guest / 64] |= 1ULL << guest % 64;
+}
+
+static int count_set(const struct hp_set *set)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < HP_GUESTS_MAX / 64; i++)
+		n += __builtin_popcountll(set->words[i]);
+	return n;
+}
+
+static bool is_same_set(const struct hp_set *a, const struct hp_set *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static void add_part(struct hp *hp, uint64_t page, const struct hp_set *touched,
+		     const struct hp_set *mapped)
 {
 	struct hp_part *last = hp->nr_parts ? &hp->parts[hp->nr_parts - 1] : NULL;
 
-	if (last && last->touched == touched && last->mapped == mapped &&
+	if (last && is_same_set(&last->touched, touched) &&
+	    is_same_set(&last->mapped, mapped) &&
 	    last->page + last->pages == page) {
 		last->pages++;
 		return;
@@ -170,7 +200,7 @@ static void add_part(struct hp *hp, uint64_t page, uint64_t touched,
 		hp->parts = hp_grow(hp->parts,
 				    hp->nr_parts ? 2 * hp->nr_parts : 1,
 				    sizeof(*hp->parts));
-	hp->parts[hp->nr_parts++] = (struct hp_part){ page, 1, touched, mapped };
+	hp->parts[hp->nr_parts++] = (struct hp_part){ page, 1, *touched, *mapped };
 }
 
 /**
@@ -186,27 +216,30 @@ void hp_count_guests(struct hp *hp, const uint32_t *has, uint64_t first,
 	uint64_t all = image_pages(hp);
 
 	for (uint32_t i = 0; i < pages && first + i < all; i++) {
-		uint64_t page = first + i, touched = 0, mapped = 0;
+		uint64_t page = first + i;
+		struct hp_set touched = { }, mapped = { };
+		bool any = false;
 
 		for (size_t k = 0; k < hp->nr_guests; k++) {
 			struct hp_guest *g = &hp->guests[k];
 			struct hp_guest_cell *cell =
 				&g->cells[(unsigned __int128)page *
 					  HP_GUEST_CELLS / all];
+			bool present = has[g->user * pages + i];
+			bool inside = is_mapped(g, page);
 
 			cell->pages++;
-			if (has[g->user * pages + i]) {
-				touched |= 1ULL << k;
-				cell->touched++;
-			}
-			if (is_mapped(g, page)) {
-				mapped |= 1ULL << k;
-				cell->mapped++;
-			}
-			g->present_pages += touched & mapped & 1ULL << k ? 1 : 0;
+			cell->touched += present;
+			cell->mapped += inside;
+			g->present_pages += present && inside;
+			if (present)
+				include(&touched, k);
+			if (inside)
+				include(&mapped, k);
+			any |= present || inside;
 		}
-		hp->mapped_by[__builtin_popcountll(mapped)]++;
-		if (touched | mapped)
-			add_part(hp, page, touched, mapped);
+		hp->mapped_by[count_set(&mapped)]++;
+		if (any)
+			add_part(hp, page, &touched, &mapped);
 	}
 }

@@ -3,18 +3,24 @@
  * hostpages - how much of an image file its users hold in memory, and how
  * much of that they share
  *
- * hostpages.c         options, order of work, exit status
- * hostpages-image.c   the file: which one it is, what the page cache has of it
- * hostpages-procs.c   the users: finding them and their mappings of the file
- * hostpages-count.c   the pages: page tables into figures
- * hostpages-guests.c  what the kernels inside say of their own use of the image
- * hostpages-report.c  the figures as text or JSON
+ * util.c     memory, messages
+ * maps.c     /proc: which processes there are, and what they map of the file
+ * deleted.c  a file whose name is gone
+ * image.c    the file: which one it is, what the page cache has of it
+ * procs.c    the users: finding them, and whether they are still what they were
+ * guests.c   what the kernels inside say of their own use of the image
+ * count.c    the pages: page tables into figures
+ * report.c   the figures as text or JSON
+ * main.c     options, order of work, exit status
+ *
+ * Each uses only those above it.
  *
  * What each figure means is written in Documentation/accounting.md.
  */
 #ifndef HOSTPAGES_H
 #define HOSTPAGES_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -116,6 +122,24 @@ struct hp_user {
 	uint64_t smaps_pss;
 };
 
+/* The first line of a mapping in /proc/PID/maps and smaps; see proc(5). */
+struct hp_maps_line {
+	struct hp_map map;
+	struct hp_ident ident;
+	const char *name;	/* in the buffer that was parsed; "" if none */
+};
+
+/* What a process maps, as far as we care. */
+struct hp_scan {
+	struct hp_maps maps;
+	uint64_t smaps_rss, smaps_pss;	/* bytes; from smaps only */
+	bool any;			/* it maps something at all */
+	bool by_name;			/* one was matched by its name */
+	uint64_t other_ino;		/* another file of the image's name */
+	bool other_deleted;
+	struct hp_map other;
+};
+
 struct hp_skip {
 	pid_t pid;
 	char *reason;
@@ -134,8 +158,12 @@ struct hp_cell {
 	uint64_t pages;		/* that any user has */
 };
 
-/* Guests of one table: a bit of a word for each. */
-#define HP_GUESTS_MAX	64
+/* Guests of one table, and some of them: a bit for each. */
+#define HP_GUESTS_MAX	256
+struct hp_set {
+	uint64_t words[HP_GUESTS_MAX / 64];
+};
+
 /* Characters of a guest's line in the text table. */
 #define HP_GUEST_CELLS	64
 
@@ -173,7 +201,7 @@ struct hp_guest {
 /* A run of pages that the same guests have touched, and the same have mapped. */
 struct hp_part {
 	uint64_t page, pages;
-	uint64_t touched, mapped;	/* bit k: guest k */
+	struct hp_set touched, mapped;
 };
 
 /**
@@ -220,6 +248,8 @@ struct hp {
 	uint64_t cache_bytes;
 };
 
+/* util.c */
+
 /* Memory for @nr elements of @size bytes at @p, or the end of the program. */
 void *hp_grow(void *p, size_t nr, size_t size);
 /* A printf into new memory, or the end of the program. */
@@ -234,31 +264,45 @@ void hp_note(struct hp *hp, const char *fmt, ...)
 void hp_skip(struct hp *hp, pid_t pid, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* hostpages-image.c */
+/* maps.c */
+bool hp_parse_maps_line(char *line, struct hp_maps_line *out);
+char *hp_maps_escape(const char *path);
+int hp_map_ident(const void *addr, struct hp_ident *ident);
+bool hp_same_ident(const struct hp_ident *a, const struct hp_ident *b);
+bool hp_is_deleted_name(const char *name, const char *of);
+int hp_scan_maps(const struct hp *hp, int dir, const char *name,
+		 struct hp_scan *s);
+FILE *hp_open_text(int dir, const char *name);
+int hp_open_proc(pid_t pid);
+DIR *hp_open_all_procs(void);
+pid_t hp_next_pid(DIR *proc);
+
+/* deleted.c */
+int hp_open_deleted(struct hp *hp, const pid_t *pids, size_t nr, bool all);
+
+/* image.c */
 void hp_image_open(struct hp *hp, const char *path, const pid_t *pids,
 		   size_t nr, bool all);
 int hp_image_cached(const struct hp *hp, uint64_t start, uint64_t len,
 		    uint64_t *bytes);
 
-/* hostpages-procs.c */
-int hp_open_deleted(struct hp *hp, const pid_t *pids, size_t nr, bool all);
-char *hp_maps_escape(const char *path);
-int hp_map_ident(const void *addr, struct hp_ident *ident);
+/* procs.c */
 void hp_add_user(struct hp *hp, pid_t pid);
 void hp_add_all(struct hp *hp);
 bool hp_verify_users(struct hp *hp);
 
-/* hostpages-count.c */
-enum hp_method hp_best_method(enum hp_method wanted);
-void hp_count(struct hp *hp);
-
-/* hostpages-guests.c */
+/* guests.c */
+bool hp_has(const struct hp_set *set, size_t guest);
 void hp_add_guest(struct hp *hp, const char *spec);
 void hp_start_guests(struct hp *hp);
 void hp_count_guests(struct hp *hp, const uint32_t *has, uint64_t first,
 		     uint32_t pages);
 
-/* hostpages-report.c */
+/* count.c */
+enum hp_method hp_best_method(enum hp_method wanted);
+void hp_count(struct hp *hp);
+
+/* report.c */
 void hp_report_text(const struct hp *hp, FILE *out);
 void hp_report_json(const struct hp *hp, FILE *out);
 

@@ -127,14 +127,14 @@ static void json_users(const struct hp *hp, FILE *out)
 	fputs("],\n", out);
 }
 
-/* The processes of the guests whose bits are set. */
-static void json_set(const struct hp *hp, FILE *out, uint64_t guests)
+/* The processes of the guests of a set. */
+static void json_set(const struct hp *hp, FILE *out, const struct hp_set *guests)
 {
 	const char *between = "";
 
 	fputc('[', out);
 	for (size_t k = 0; k < hp->nr_guests; k++) {
-		if (!(guests & 1ULL << k))
+		if (!hp_has(guests, k))
 			continue;
 		fprintf(out, "%s%d", between, hp->guests[k].pid);
 		between = ", ";
@@ -171,9 +171,9 @@ static void json_guests(const struct hp *hp, FILE *out)
 		fprintf(out, "%s{\"start\": %" PRIu64 ", \"length\": %" PRIu64
 			", \"touched_by\": ", comma(i),
 			p->page * hp->page_bytes, p->pages * hp->page_bytes);
-		json_set(hp, out, p->touched);
+		json_set(hp, out, &p->touched);
 		fputs(", \"mapped_by\": ", out);
-		json_set(hp, out, p->mapped);
+		json_set(hp, out, &p->mapped);
 		fputc('}', out);
 	}
 	fputs("],\n", out);
