@@ -55,6 +55,7 @@ new-test: ## new-test: make the guest test NAME=GROUP/NAME from the template (EX
 	@qemu/vm new-test '$(NAME)' $(EXT)
 
 $(GUEST_OUT)/guestctl $(GUEST_OUT)/init: qemu/guest/guest.c
+$(GUEST_OUT)/init: $(wildcard qemu/guest/init-*.c)
 $(GUEST_OUT)/verify $(GUEST_OUT)/bench: qemu/guest/filelist.c
 $(GUEST_OUT)/verify: LDLIBS := -lcrypto
 
@@ -66,8 +67,8 @@ $(GUEST_OUT)/tests/%: qemu/tests/%.c qemu/guest/guest.c $(wildcard qemu/guest/*.
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -Iqemu/guest -o $@ $(filter %.c,$^) $(LDLIBS)
 
-$(GUEST_BASE): qemu/mkinitramfs qemu/cpio.py $(GUEST_OUT)/init \
-	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh
+$(GUEST_BASE): qemu/mkinitramfs qemu/harness/cpio.py $(GUEST_OUT)/init \
+	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh qemu/guest/dax.sh
 	@python3 -B $< $@ /bin/busybox $(filter-out %.py $<,$^)
 
 # The golden image: a Debian root filesystem, or the user's own tree or image.
@@ -113,7 +114,7 @@ mutations: guest ## mutations: walk images with changed metadata on each backend
 	@$(MAKE) --no-print-directory kernel FLAVOUR=$(MUTATIONS_FLAVOUR)
 	@qemu/vm run --guests 2 --cpus 2 --timeout 14400 --memory 512M --log $(BUILD)/log/mutations \
 		--kernel $(BUILD)/kernel/$(MUTATIONS_FLAVOUR)/arch/x86/boot/bzImage \
-		--append 'no5lvl memmap=4M!128M memmap=4M$$136M ramdax=mutant:4M@136M' \
+		--append 'memmap=4M!128M memmap=4M$$136M' --range mutant:4M@136M \
 		--device "blk:$$(qemu/vm image mutants)" --env MUTATIONS=$(MUTATIONS) \
 		-- $(GUEST_OUT)/tests/stress/ramdax-mutations
 

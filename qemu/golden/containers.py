@@ -6,12 +6,10 @@ kernels without page-cache sharing do it, once with "-o inode_share,domain_id=".
 qemu/images/make-versions makes the images, qemu/guest/containers.sh is what each does.
 """
 import os
-import shutil
 
 import harness
-from harness import HarnessError, MIB
+from harness import MIB
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 OPTION = "EROFS_FS_PAGE_CACHE_SHARE"
 MODES = {"private": "ro", "shared": "ro,inode_share,domain_id=demo"}    # mount options
 # Beside the page cache: kernel, initramfs with the lists, inodes, dentries.
@@ -19,25 +17,6 @@ GUEST_MEMORY = 256 * MIB
 # Emulated SHA-256 of both images on one of two cores, and reading them.
 SECONDS_PER_MIB = 1.0
 SECONDS_AT_LEAST = 180
-
-
-def make_images(image, work):
-    """The two versions of `image` in the folder `work`. Returns (images, list of the second one)."""
-    one, two, listing = (os.path.join(work, name) for name in ("one.erofs", "two.erofs", "two.list"))
-    tool = os.path.join(HERE, "make-versions")
-    mkfs = shutil.which(os.environ.get("MKFS", "mkfs.erofs"))
-    if not mkfs:
-        raise HarnessError("mkfs.erofs is not there; 'make utils' builds it")
-    # fakeroot: owners and device nodes are kept without being root.
-    harness.make_once([one, two, listing], [image, tool, mkfs], ["fakeroot", tool, image, one, two, listing],
-                      "two versions of the image, with fingerprints")
-    return [one, two], listing
-
-
-def available_memory():
-    """Bytes that programs of this host can still have (MemAvailable)."""
-    with open("/proc/meminfo", encoding="ascii") as stream:
-        return next(int(line.split()[1]) << 10 for line in stream if line.startswith("MemAvailable:"))
 
 
 def measure(kernel, images, lists, say):
@@ -51,7 +30,7 @@ def measure(kernel, images, lists, say):
         return {"skipped": f"the kernel has no CONFIG_{OPTION}"}
     size = sum(map(os.path.getsize, images))
     memory = harness.round_up(size, MIB) + GUEST_MEMORY
-    together = available_memory() // memory
+    together = harness.available_memory() // memory
     if not together:
         return {"skipped": f"the guest needs {memory // MIB} MiB of memory, and this host has less to spare"}
     guests = {mode: harness.Guest(

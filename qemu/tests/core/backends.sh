@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: one image on all four backends, by DAX where there is DAX, has the same content
-# config: EROFS_FS VIRTIO_PMEM ACPI_NFIT X86_PMEM_LEGACY VIRTIO_BLK FS_DAX
+# config: EROFS_FS
 # image: tree tree -Enoinline_data
 # device: pmem:tree
 # device: nvdimm:tree

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: what lies behind the end of a device, a directory or compressed data is not used
-# config: EROFS_FS VIRTIO_PMEM FS_DAX
+# config: EROFS_FS
 # image: bounds bounds
 # image: fragment enlarged 20000 0xfffff000 -zlz4hc -Eall-fragments
 # image: deflate enlarged 1500 6500 -zdeflate -Elegacy-compress

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: programs run from an overlay over an image by DAX, and writes stay in the upper layer
-# config: EROFS_FS VIRTIO_PMEM FS_DAX OVERLAY_FS TMPFS
+# config: EROFS_FS OVERLAY_FS TMPFS
 # image: tree tree
 # device: pmem:tree
 # timeout: 60

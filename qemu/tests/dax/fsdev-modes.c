@@ -17,13 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "system.h"
 
 #define DATA		(2UL << 20)
 #define INFO		4096
@@ -46,17 +46,10 @@ struct nd_pfn_sb {
 } __attribute__((packed));
 _Static_assert(sizeof(struct nd_pfn_sb) == 4096, "info block");
 
-static char kernel_log[1 << 16];
-
 /* Write @device to a file of a driver.  Return: 0 or an errno. */
 static int driver(const char *file, const char *device)
 {
-	int fd = open(file, O_WRONLY), error = 0;
-
-	if (fd < 0 || write(fd, device, strlen(device)) < 0)
-		error = errno;
-	close(fd);
-	return error;
+	return write_to(file, device) ? 0 : errno;
 }
 
 static bool is_bound(const char *name)
@@ -67,14 +60,6 @@ static bool is_bound(const char *name)
 	if (readlink(path, target, sizeof(target) - 1) < 0)
 		return !*name;
 	return !strcmp(strrchr(target, '/') + 1, name);
-}
-
-static bool said(const char *what)
-{
-	int n = klogctl(3, kernel_log, sizeof(kernel_log) - 1);
-
-	kernel_log[n > 0 ? n : 0] = 0;
-	return strstr(kernel_log, what);
 }
 
 /* What the device has at SUPER, if it can be mapped by its node; errno if not. */
@@ -144,7 +129,7 @@ static bool mounts(void)
 
 static bool content_is_right(void)
 {
-	return !system("cd /mnt && sha256sum -c SHA256SUMS > /tmp/sums");
+	return sums_ok("/mnt");
 }
 
 int main(void)
@@ -166,7 +151,7 @@ int main(void)
 	for (int round = 1; round <= ROUNDS; round++) {
 		ktap_ok(image_can_be_mapped(), "%d: device_dax maps the image", round);
 		ktap_ok(!mounts() && errno == EOPNOTSUPP, "%d: it cannot be mounted", round);
-		ktap_ok(said("not in fsdev mode, bind it to /sys/bus/dax/drivers/fsdev_dax"), "%d: it is said why", round);
+		ktap_ok(times_said("not in fsdev mode, bind it to /sys/bus/dax/drivers/fsdev_dax"), "%d: it is said why", round);
 		ktap_ok(driver(BUS_DAX "fsdev_dax/bind", "dax0.0") == EBUSY && is_bound("device_dax"),
 			"%d: fsdev_dax gets it only after an unbind", round);
 		ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0") &&

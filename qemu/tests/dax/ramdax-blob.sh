@@ -1,26 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: an image whose data is on a further device can be mounted from memory, and wrong devices are refused
-# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX VIRTIO_PMEM FS_DAX
 # image: blob share blob
-# device: carveout:blob,as=none
-# device: carveout:blob.blob,as=none
-# device: carveout:blob,as=none
+# device: ramdax:blob
+# device: ramdax:blob.blob
+# device: ramdax:blob
 # device: pmem:blob
 # device: pmem:blob.blob
-# append: ramdax=spare:{carveout2.size}@{carveout2.address},meta:{carveout0.size}@{carveout0.address},data:{carveout1.size}@{carveout1.address}
 . /harness/ktap.sh
 
-dax_of()
-{
-	local d
-
-	for d in /sys/devices/platform/ramdax.*; do
-		[ "$(cat "$d/name" 2>/dev/null)" != "$1" ] || (cd "$d" && echo dax*.*)
-	done
-}
 drivers=/sys/bus/dax/drivers
-meta=/dev/$(dax_of meta) spare=/dev/$(dax_of spare) data=/dev/$(dax_of data) disk=/dev/harness/pmem0 more=/dev/harness/pmem1
+meta=$(realpath /dev/harness/ramdax0) data=$(realpath /dev/harness/ramdax1) spare=$(realpath /dev/harness/ramdax2)
+disk=/dev/harness/pmem0 more=/dev/harness/pmem1
 content() { sh -c "cd $1 && sha256sum -c SHA256SUMS"; }
 cached() { awk '/^(Buffers|Cached):/ { n += $2 } END { print n }' /proc/meminfo; }
 # busybox gives 255 for what others give 1 for

@@ -3,27 +3,19 @@
 # test: reserved memory of the device tree is mounted; a node that is wrong says why, and the others are there
 # config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX OF
 # image: tree tree
-# device: carveout:tree,as=none
-# device: carveout:tree,as=none
-# device: carveout:tree,as=none
-# device: carveout:tree,as=none
+# device: reserved:tree
+# device: reserved:tree
+# device: reserved:tree
+# device: reserved:tree
 # devicetree: qemu/tests/dax/ramdax-devicetree.dts
-# append: ramdax=again:2M@{carveout0.address},more:2M@{carveout2.address}
+# range: again:2M@{reserved0.address}
+# range: more:2M@{reserved2.address}
 . /harness/ktap.sh
 
-drivers=/sys/bus/platform/drivers
+. /harness/dax.sh
 
-# the device of the range that is called $1
-dax_of()
-{
-	local d
-
-	for d in $drivers/ramdax/*/; do
-		[ "$(cat "$d/name" 2>/dev/null)" != "$1" ] || (cd "$d" && echo dax*.*)
-	done
-}
 # The kernel has said $1 once.  The driver core adds a line of its own to it.
-once() { test "$(dmesg | grep -cE -e "ramdax.*$1")" = 1; }
+once() { test "$(dmesg | grep -cE -e "$CARVEOUT_DRIVER.*$1")" = 1; }
 
 check "the kernel has a device tree" test -d /proc/device-tree/reserved-memory/image
 golden=$(dax_of golden)
@@ -32,8 +24,8 @@ check "mount it" mount -t erofs "/dev/$golden" /mnt
 check "with all of its content" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
 umount /mnt
 for node in unlabelled label-no-string; do
-	name=$(basename $drivers/ramdax/*."$node")
-	check "$node: called by the name of its device" test "$(cat "$drivers/ramdax/$name/name")" = "$name"
+	name=$(basename "$carveout_driver"/*."$node")
+	check "$node: called by the name of its device" test "$(cat "$carveout_driver/$name/name")" = "$name"
 	check "$node: mount it" mount -t erofs "/dev/$(dax_of "$name")" /mnt
 	umount /mnt
 done

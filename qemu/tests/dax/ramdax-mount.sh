@@ -1,31 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a DAX device with an image can be mounted, by one file system at a time, and wrong use says why
-# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX
 # image: tree tree
 # image: small-blocks tree -b1024
-# device: carveout:tree,as=none
-# device: carveout:small-blocks,as=none
-# device: carveout:tree,as=none
-# device: carveout:tree,as=none
-# append: ramdax=other:{carveout3.size}@{carveout3.address},golden:{carveout0.size}@{carveout0.address},small:{carveout1.size}@{carveout1.address},short:2M@{carveout2.address},same:2M@{carveout2.address},ram:2M@16M,odd:1M@{carveout2.address},nonsense
+# device: ramdax:tree
+# device: ramdax:tree
+# device: ramdax:small-blocks
+# device: ramdax:tree,size=2M
+# range: same:2M@{ramdax3.address}
+# range: ram:2M@16M
+# range: odd:1M@{ramdax3.address}
+# range: nonsense
 . /harness/ktap.sh
 
 drivers=/sys/bus/dax/drivers
-
-# the device of the range that the kernel parameter calls $1
-dax_of()
-{
-	local d
-
-	for d in /sys/devices/platform/ramdax.*; do
-		[ "$(cat "$d/name" 2>/dev/null)" != "$1" ] || (cd "$d" && echo dax*.*)
-	done
-}
-golden=$(dax_of golden)
-other=$(dax_of other)
-small=$(dax_of small)
-short=$(dax_of short)
+device() { basename "$(realpath "/dev/harness/$1")"; }
+other=$(device ramdax0)
+golden=$(device ramdax1)
+small=$(device ramdax2)
+short=$(device ramdax3)
 links() { (cd "$1" && find . -type l | sort | while read -r l; do echo "$l $(readlink "$l")"; done) | cmp - "$1/LINKS"; }
 cached() { awk '/^(Buffers|Cached):/ { n += $2 } END { print n }' /proc/meminfo; }
 # busybox gives 255 for what others give 1 for
@@ -33,10 +26,10 @@ try_mount() { mount "$@" || return 1; }
 said() { dmesg | grep -qE -e "$1"; }
 
 check "a range is a device, ready to be mounted" test -c "/dev/$golden" -a -e $drivers/fsdev_dax/$golden
-check "System RAM is no carve-out" said 'ramdax .*overlaps System RAM'
-check "one range cannot be two devices" said 'ramdax .*same: .* overlaps short, which is there already'
-check "a range must be aligned" said 'ramdax: odd: .* must be multiples of 2 MiB'
-check "a range must be spelled right" said "ramdax: 'nonsense' is not NAME:SIZE@ADDRESS"
+check "System RAM is no carve-out" said "$CARVEOUT_DRIVER .*overlaps System RAM"
+check "one range cannot be two devices" said "$CARVEOUT_DRIVER .*same: .* overlaps ramdax3, which is there already"
+check "a range must be aligned" said "$CARVEOUT_DRIVER: odd: .* must be multiples of 2 MiB"
+check "a range must be spelled right" said "$CARVEOUT_DRIVER: 'nonsense' is not NAME:SIZE@ADDRESS"
 
 before=$(cached)
 check "mount" mount -t erofs /dev/$golden /mnt

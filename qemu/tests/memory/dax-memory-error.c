@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a memory error under a shared extent does not bring the machine down
- * config: EROFS_FS VIRTIO_PMEM FS_DAX MEMORY_FAILURE
+ * config: EROFS_FS MEMORY_FAILURE
  * image: chunks chunks --chunksize=4096
  * device: pmem:chunks
  *

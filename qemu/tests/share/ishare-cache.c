@@ -21,6 +21,7 @@
 #include "ktap.h"
 #include "loop.h"
 #include "pages.h"
+#include "share.h"
 
 struct cachestat { uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted; };
 struct cachestat_range { uint64_t off, len; };
@@ -56,23 +57,6 @@ static bool share(const char *image, const char *dir, const char *domain)
 	return share_as(image, dir, domain, false);
 }
 
-static void drop(const char *what)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-
-	if (write(fd, what, strlen(what)) < 0)
-		perror("drop_caches");
-	close(fd);
-}
-
-static bool content_ok(const char *dir)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "cd %s && sha256sum -c SHA256SUMS > /tmp/sums || { grep -v OK /tmp/sums; exit 1; }", dir);
-	return !system(command);
-}
-
 /* pages of a file that are cached; opens it, reads nothing */
 static long cached(const char *dir, const char *name)
 {
@@ -103,42 +87,12 @@ static int first(const char *dir, const char *name)
 	return n == 1 ? byte : -1;
 }
 
-/* a counter of a mount on a loop device, or with NULL of all */
-static long stat_of(const char *dir, const char *name)
+/* a counter of a mount on a loop device */
+static long counter_of(const char *dir, const char *name)
 {
-	char path[128];
 	struct stat st;
-	long value = -1;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/fs/erofs/inode_share/%s", name);
-	if (dir && !stat(dir, &st))
-		snprintf(path, sizeof(path), "/sys/fs/erofs/loop%u/inode_share/%s", minor(st.st_dev), name);
-	file = fopen(path, "r");
-	if (file && fscanf(file, "%ld", &value) != 1)
-		value = -1;
-	if (file)
-		fclose(file);
-	return value;
-}
-
-/* objects in use, and none that only wait in some CPU's list */
-static long slab(const char *name)
-{
-	char line[256], found[64];
-	long active = 0, n;
-	FILE *file;
-
-	snprintf(line, sizeof(line), "sleep 0.2; echo 1 > /sys/kernel/slab/%s/shrink", name);
-	if (system(line))
-		return -1;
-	file = fopen("/proc/slabinfo", "r");
-
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "%63s %ld", found, &n) == 2 && !strcmp(found, name))
-			active = n;
-	fclose(file);
-	return active;
+	return stat(dir, &st) ? -1 : number_in("/sys/fs/erofs/loop%u/inode_share/%s", minor(st.st_dev), name);
 }
 
 static const unsigned char *map(const char *path, size_t size)
@@ -160,19 +114,19 @@ static void layouts(void)
 	};
 
 	for (size_t i = 0; i < sizeof(layout) / sizeof(*layout); i++) {
-		drop("3");
-		ktap_ok(share(layout[i].image, "/mnt/a", "d") && content_ok("/mnt/a"), "%s: content", layout[i].name);
+		drop_caches("3");
+		ktap_ok(share(layout[i].image, "/mnt/a", "d") && sums_ok("/mnt/a"), "%s: content", layout[i].name);
 		ktap_ok(share("base", "/mnt/b", "d") && cached("/mnt/b", "f.3000000") == 733,
 			"%s: is what a plain image has cached, too", layout[i].name);
-		ktap_ok(content_ok("/mnt/b"), "%s: content, seen from a plain image", layout[i].name);
+		ktap_ok(sums_ok("/mnt/b"), "%s: content, seen from a plain image", layout[i].name);
 		umount("/mnt/a");
-		drop("3");
-		ktap_ok(content_ok("/mnt/b"), "%s: content without it", layout[i].name);
+		drop_caches("3");
+		ktap_ok(sums_ok("/mnt/b"), "%s: content without it", layout[i].name);
 		umount("/mnt/b");
 		/* and the other way round */
 		share("base", "/mnt/b", "d");
 		share(layout[i].image, "/mnt/a", "d");
-		ktap_ok(content_ok("/mnt/b") && cached("/mnt/a", "f.3000000") == 733 && content_ok("/mnt/a"),
+		ktap_ok(sums_ok("/mnt/b") && cached("/mnt/a", "f.3000000") == 733 && sums_ok("/mnt/a"),
 			"%s: reads what a plain image has cached", layout[i].name);
 		umount("/mnt/a");
 		umount("/mnt/b");
@@ -184,8 +138,8 @@ static void layouts(void)
 		 */
 		if (!strcmp(layout[i].image, "blob"))
 			continue;
-		drop("3");
-		ktap_ok(share_as(layout[i].image, "/mnt/a", "d", true) && content_ok("/mnt/a"), "%s, in a file: content",
+		drop_caches("3");
+		ktap_ok(share_as(layout[i].image, "/mnt/a", "d", true) && sums_ok("/mnt/a"), "%s, in a file: content",
 			layout[i].name);
 		ktap_ok(share("base", "/mnt/b", "d") && cached("/mnt/b", "f.3000000") == 733,
 			"%s, in a file: is what an image on a disk has cached, too", layout[i].name);
@@ -201,14 +155,14 @@ static void sharing(void)
 	long n;
 	int fd;
 
-	drop("3");
+	drop_caches("3");
 	share("base", "/mnt/a", "d");
 	share("next", "/mnt/b", "d");
-	ktap_ok(content_ok("/mnt/a"), "content");
+	ktap_ok(sums_ok("/mnt/a"), "content");
 	ktap_ok(cached("/mnt/a", "f.65536") == 16 && cached("/mnt/b", "f.65536") == 16, "a compressed copy is cached");
 	ktap_ok(cached("/mnt/b", "same.2") == 51, "so is a copy under another name");
 	ktap_ok(cached("/mnt/b", "new") == 0, "a file of its own is not");
-	ktap_ok(content_ok("/mnt/b"), "content of the compressed copy");
+	ktap_ok(sums_ok("/mnt/b"), "content of the compressed copy");
 
 	a = map("/mnt/a/f.65536", 65536);
 	b = map("/mnt/b/f.65536", 65536);
@@ -217,16 +171,16 @@ static void sharing(void)
 		"both map the same pages");
 
 	/* each but the empty file and SHA256SUMS, which differs; the same.* are one */
-	ktap_ok(stat_of("/mnt/a", "attached") == 14 && stat_of("/mnt/b", "attached") == 14 && stat_of(NULL, "attached") == 28,
-		"counted: attached files (%ld, %ld)", stat_of("/mnt/a", "attached"), stat_of("/mnt/b", "attached"));
-	ktap_ok(stat_of(NULL, "cached_bytes") == stat_of("/mnt/a", "cached_bytes") + stat_of("/mnt/b", "cached_bytes") &&
-		stat_of("/mnt/b", "cached_bytes") == 8192, "counted: bytes cached once (%ld)", stat_of(NULL, "cached_bytes"));
-	ktap_ok(stat_of(NULL, "saved_bytes") == stat_of("/mnt/a", "saved_bytes") + stat_of("/mnt/b", "saved_bytes") &&
-		stat_of("/mnt/a", "saved_bytes") == 2 * 51 * 4096, "counted: bytes saved (%ld)", stat_of(NULL, "saved_bytes"));
-	ktap_ok(!stat_of(NULL, "provider_switches") && !stat_of(NULL, "mismatches") && !stat_of(NULL, "refused"),
+	ktap_ok(counter_of("/mnt/a", "attached") == 14 && counter_of("/mnt/b", "attached") == 14 && share_counter("attached") == 28,
+		"counted: attached files (%ld, %ld)", counter_of("/mnt/a", "attached"), counter_of("/mnt/b", "attached"));
+	ktap_ok(share_counter("cached_bytes") == counter_of("/mnt/a", "cached_bytes") + counter_of("/mnt/b", "cached_bytes") &&
+		counter_of("/mnt/b", "cached_bytes") == 8192, "counted: bytes cached once (%ld)", share_counter("cached_bytes"));
+	ktap_ok(share_counter("saved_bytes") == counter_of("/mnt/a", "saved_bytes") + counter_of("/mnt/b", "saved_bytes") &&
+		counter_of("/mnt/a", "saved_bytes") == 2 * 51 * 4096, "counted: bytes saved (%ld)", share_counter("saved_bytes"));
+	ktap_ok(!share_counter("provider_switches") && !share_counter("mismatches") && !share_counter("refused"),
 		"counted: nothing out of the ordinary");
 
-	drop("2");
+	drop_caches("2");
 	ktap_ok(cached("/mnt/b", "f.300001") == 74, "reclaim of inodes leaves the pages");
 	fd = open("/mnt/b/f.65536", O_RDONLY);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -260,19 +214,19 @@ static void sharing(void)
 
 	/* whoever goes first, the rest reads on */
 	fd = open("/mnt/b/f.3000000", O_RDONLY);
-	drop("3");
+	drop_caches("3");
 	ktap_ok(!umount("/mnt/a"), "the provider is unmounted");
-	ktap_ok(pread(fd, buffer, 4096, 2990000) == 4096 && content_ok("/mnt/b"), "the other one serves itself");
+	ktap_ok(pread(fd, buffer, 4096, 2990000) == 4096 && sums_ok("/mnt/b"), "the other one serves itself");
 	share("base", "/mnt/a", "d");
-	ktap_ok(content_ok("/mnt/a"), "and the first one comes back");
+	ktap_ok(sums_ok("/mnt/a"), "and the first one comes back");
 	close(fd);
 	ktap_ok(!umount("/mnt/b"), "unmount the second one (%s)", strerror(errno));
-	ktap_ok(content_ok("/mnt/a"), "content of the first one");
+	ktap_ok(sums_ok("/mnt/a"), "content of the first one");
 	ktap_ok(!umount("/mnt/a"), "unmount the first one (%s)", strerror(errno));
-	drop("3");
-	n = slab("erofs_shared_inode");
+	drop_caches("3");
+	n = shared_inodes();
 	ktap_ok(!n, "no shared inode is left (%ld)", n);
-	ktap_ok(!stat_of(NULL, "attached") && !stat_of(NULL, "cached_bytes") && !stat_of(NULL, "saved_bytes"),
+	ktap_ok(!share_counter("attached") && !share_counter("cached_bytes") && !share_counter("saved_bytes"),
 		"and nothing is counted as cached");
 }
 
@@ -289,7 +243,7 @@ static void trust(void)
 	umount("/mnt/b");
 	ktap_ok(good >= 0 && bad >= 0 && good != bad, "the forged file differs");
 
-	drop("3");
+	drop_caches("3");
 	share("base", "/mnt/a", "d");
 	share("forged", "/mnt/b", "d");
 	young = map("/mnt/b/f.65536", 65536);
@@ -297,20 +251,20 @@ static void trust(void)
 	ktap_ok(first("/mnt/a", "f.65536") == good, "an older mount never reads it");
 	ktap_ok(young[0] == good, "the younger mount reads what the older one has");
 	munmap((void *)young, 65536);
-	ktap_ok(content_ok("/mnt/a"), "content of the older mount");
-	drop("3");
+	ktap_ok(sums_ok("/mnt/a"), "content of the older mount");
+	drop_caches("3");
 	ktap_ok(first("/mnt/b", "f.65536") == bad || first("/mnt/b", "f.65536") == good, "read by the younger one");
-	ktap_ok(content_ok("/mnt/a"), "content of the older mount, once more");
+	ktap_ok(sums_ok("/mnt/a"), "content of the older mount, once more");
 	umount("/mnt/a");
 	umount("/mnt/b");
 
 	share("base", "/mnt/a", "d");
 	share("size", "/mnt/b", "d");
-	content_ok("/mnt/a");
+	sums_ok("/mnt/a");
 	ktap_ok(cached("/mnt/b", "f.65536") == 0, "equal fingerprints and other sizes are not shared");
 	ktap_ok(cached("/mnt/b", "f.4096") == 1, "the other files of that image are");
-	ktap_ok(content_ok("/mnt/b") && content_ok("/mnt/a"), "content of both");
-	ktap_ok(stat_of("/mnt/b", "mismatches") == 1 && stat_of(NULL, "mismatches") == 1, "it is counted");
+	ktap_ok(sums_ok("/mnt/b") && sums_ok("/mnt/a"), "content of both");
+	ktap_ok(counter_of("/mnt/b", "mismatches") == 1 && share_counter("mismatches") == 1, "it is counted");
 	ktap_ok(!system("[ $(dmesg | grep -c 'file of another size') = 1 ]"), "it is said once");
 	umount("/mnt/a");
 	umount("/mnt/b");
@@ -318,18 +272,18 @@ static void trust(void)
 
 static void failure(void)
 {
-	drop("3");
+	drop_caches("3");
 	share("cut", "/mnt/a", "d");
-	ktap_ok(!content_ok("/mnt/a"), "an image with an incomplete device fails alone");
+	ktap_ok(!sums_ok("/mnt/a"), "an image with an incomplete device fails alone");
 	share("next", "/mnt/b", "d");
-	ktap_ok(content_ok("/mnt/b"), "an image that shares with it does not");
-	drop("3");
-	ktap_ok(content_ok("/mnt/b"), "nor after a drop of caches");
-	ktap_ok(stat_of("/mnt/b", "provider_switches") > 0, "the switch is counted");
-	ktap_ok(content_ok("/mnt/a"), "the incomplete one reads what its sibling has");
+	ktap_ok(sums_ok("/mnt/b"), "an image that shares with it does not");
+	drop_caches("3");
+	ktap_ok(sums_ok("/mnt/b"), "nor after a drop of caches");
+	ktap_ok(counter_of("/mnt/b", "provider_switches") > 0, "the switch is counted");
+	ktap_ok(sums_ok("/mnt/a"), "the incomplete one reads what its sibling has");
 	umount("/mnt/b");
-	drop("3");
-	ktap_ok(!content_ok("/mnt/a"), "and fails without it");
+	drop_caches("3");
+	ktap_ok(!sums_ok("/mnt/a"), "and fails without it");
 	umount("/mnt/a");
 }
 
@@ -342,6 +296,6 @@ int main(void)
 	layouts();
 	trust();
 	failure();
-	ktap_ok(!system("! dmesg | grep -E 'Busy inodes|BUG|WARN'"), "no complaint of the kernel");
+	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: files on DAX share memory between images of a domain, for as long as the image it is in is there
- * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX DEV_DAX_RAMDAX DEV_DAX_FSDEV VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS_PAGE_CACHE_SHARE
  * config: TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT DM_DELAY
  * image: base share base --dax
  * image: next share next --dax
  * image: forged share forged --dax
- * device: carveout:base,as=none
+ * device: ramdax:base
  * device: pmem:next
  * device: pmem:forged
  * device: blk:next
- * append: ramdax=golden:{carveout0.size}@{carveout0.address}
  * timeout: 120
  *
  * Which image a page is of is told by its frame.  Where each file of each image
@@ -18,8 +17,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,12 +27,14 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "carveout.h"
 #include "dm.h"
 #include "ktap.h"
 #include "pages.h"
+#include "share.h"
+#include "sigbus.h"
 
 #define PAGE	4096UL
 #define HUGE	(2UL << 20)
@@ -44,7 +43,7 @@
 
 enum image { BASE, NEXT, FORGED, NR_IMAGES };
 
-static const char *device[NR_IMAGES] = { NULL, "/dev/harness/pmem0", "/dev/harness/pmem1" };
+static const char *const device[NR_IMAGES] = { "/dev/harness/ramdax0", "/dev/harness/pmem0", "/dev/harness/pmem1" };
 static const char *const dir[NR_IMAGES] = { "/base", "/next", "/forged" };
 
 static struct file {
@@ -61,14 +60,6 @@ static struct file {
 #define SMALL		(&files[0])
 #define MEDIUM		(&files[1])
 #define LARGE		(&files[2])
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 static bool attach(enum image image, const char *domain)
 {
@@ -156,14 +147,6 @@ static bool reads(enum image image, const struct file *file, enum image content)
 	return n == (ssize_t)file->size && !memcmp(buffer, file->content[content], n);
 }
 
-static bool sums_ok(enum image image)
-{
-	char command[96];
-
-	snprintf(command, sizeof(command), "cd %s && sha256sum -c SHA256SUMS > /tmp/sums", dir[image]);
-	return !system(command);
-}
-
 /* Learn what each image has and where. */
 static bool learn(enum image image)
 {
@@ -185,43 +168,10 @@ static bool learn(enum image image)
 	return ok && detach(image);
 }
 
-static long stat_of(const char *name)
-{
-	char path[96];
-	FILE *stream;
-	long n = -1;
-
-	snprintf(path, sizeof(path), "/sys/fs/erofs/inode_share/%s", name);
-	stream = fopen(path, "r");
-	if (stream && fscanf(stream, "%ld", &n) != 1)
-		n = -1;
-	if (stream)
-		fclose(stream);
-	return n;
-}
-
 /* faults of 2 MiB that went through the mount of NEXT */
 static long huge_faults(void)
 {
-	FILE *stream = fopen("/sys/fs/erofs/pmem0/dax/faults_2m", "r");
-	long n = -1;
-
-	if (stream && fscanf(stream, "%ld", &n) != 1)
-		n = -1;
-	if (stream)
-		fclose(stream);
-	return n;
-}
-
-static bool write_to(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_APPEND), error;
-	bool done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	error = errno;
-	close(fd);
-	errno = error;
-	return done;
+	return number_in("/sys/fs/erofs/pmem0/dax/faults_2m");
 }
 
 /* A uprobe is refused, as on any file on DAX, also where nobody has opened the file yet. */
@@ -254,11 +204,11 @@ static void basics(void)
 	ktap_ok(all_map_from(NEXT, BASE), "the younger one maps the same memory");
 	p = map_in(NEXT, LARGE, MAP_SHARED);
 	ktap_ok(is_from(p, LARGE, BASE, BASE), "a large file is mapped");
-	ktap_ok(stat_of("dax_bytes") >= 3300000 && stat_of("dax_saved_bytes") >= 3300000,
-		"%ld bytes are counted as shared on DAX, %ld as saved", stat_of("dax_bytes"), stat_of("dax_saved_bytes"));
-	ktap_ok(!stat_of("cached_bytes") && !stat_of("saved_bytes"), "and none of page cache");
+	ktap_ok(share_counter("dax_bytes") >= 3300000 && share_counter("dax_saved_bytes") >= 3300000,
+		"%ld bytes are counted as shared on DAX, %ld as saved", share_counter("dax_bytes"), share_counter("dax_saved_bytes"));
+	ktap_ok(!share_counter("cached_bytes") && !share_counter("saved_bytes"), "and none of page cache");
 	munmap((void *)p, LARGE->size);
-	ktap_ok(sums_ok(BASE) && sums_ok(NEXT), "reads give the content");
+	ktap_ok(sums_ok(dir[BASE]) && sums_ok(dir[NEXT]), "reads give the content");
 
 	p = map_in(NEXT, MEDIUM, MAP_PRIVATE);
 	q = map_in(BASE, MEDIUM, MAP_SHARED);
@@ -289,7 +239,7 @@ static void basics(void)
 		_exit(!is_from(p, LARGE, BASE, BASE));
 	}
 	ktap_ok(waitpid(pid, &status, 0) == pid && !status, "in another process, too");
-	ktap_ok(!system("! dmesg | grep -E 'Busy inodes|BUG|WARN'"), "no complaint so far");
+	ktap_ok(kernel_is_content(), "no complaint so far");
 }
 
 static void huge(void)
@@ -351,8 +301,8 @@ static void lifetime(void)
 	close(open_in(BASE, MEDIUM));
 	p = map_in(NEXT, MEDIUM, MAP_SHARED);
 	ktap_ok(p[0] == MEDIUM->content[BASE][0] && page_frame(p) == MEDIUM->frame[BASE], "map one page of the older one's memory");
-	for (int i = 0; i < 20 && stat_of("attached") > 1; i++)
-		write_to("/proc/sys/vm/drop_caches", "2");
+	for (int i = 0; i < 20 && share_counter("attached") > 1; i++)
+		drop_caches("2");
 	/* which the fault of a page that was not mapped finds */
 	ktap_ok(p[MEDIUM->size - 1] == MEDIUM->content[NEXT][MEDIUM->size - 1] && is_from(p, MEDIUM, NEXT, NEXT), "after reclaim of its inode, all of the file is the younger one's memory");
 	ktap_ok(detach(BASE), "it can be unmounted");
@@ -418,9 +368,9 @@ static void pinned(void)
 	p = map_in(NEXT, MEDIUM, MAP_SHARED);
 	ktap_ok(is_from(p, MEDIUM, BASE, BASE), "map a file");
 	pid = pin(p, 1000, &in);
-	start = now();
+	start = seconds_now();
 	ktap_ok(pid > 0 && detach(BASE), "unmount its provider while a page of it is in a pipe");
-	took = now() - start;
+	took = seconds_now() - start;
 	ktap_ok(*leaves, "that waits for it (%.1f s)", took);
 	ktap_ok(waitpid(pid, &status, 0) == pid && !status, "the page leaves the pipe");
 	ktap_ok(is_from(p, MEDIUM, NEXT, NEXT), "the file is right");
@@ -428,9 +378,9 @@ static void pinned(void)
 	ktap_ok(detach(NEXT) && attach(BASE, "d") && attach(NEXT, "d") && maps_from(BASE, MEDIUM, BASE, BASE), "mount both again");
 	p = map_in(NEXT, MEDIUM, MAP_SHARED);
 	ktap_ok(is_from(p, MEDIUM, BASE, BASE) && !pin(p + PAGE, -1, &in), "a page stays in a pipe");
-	start = now();
+	start = seconds_now();
 	ktap_ok(detach(BASE), "unmount its provider");
-	took = now() - start;
+	took = seconds_now() - start;
 	ktap_ok(took > 3 && took < 60, "that does not wait for ever (%.1f s)", took);
 	ktap_ok(!system("dmesg | grep -q 'pinned for I/O'"), "the kernel says so");
 	ktap_ok(is_from(p, MEDIUM, NEXT, NEXT), "the file is right");
@@ -467,27 +417,20 @@ static void slow_reader(void)
 	for (int i = 0; i < 5000 && !dm_waits(pid); i++)
 		usleep(1000);
 	ktap_ok(dm_waits(pid), "a read waits for a page of its buffer from there");
-	start = now();
+	start = seconds_now();
 	ktap_ok(detach(BASE), "unmount its provider");
-	took = now() - start;
+	took = seconds_now() - start;
 	ktap_ok(!waitpid(pid, &status, WNOHANG) && dm_waits(pid), "that does not wait for the read (%.1f s)", took);
 	dm_reload("slow", "/dev/harness/blk0", "delay", "0");
 	ktap_ok(waitpid(pid, &status, 0) == pid && !status, "the read gives the content");
 	ktap_ok(detach(NEXT) && !umount("/slow") && dm_remove("slow"), "unmount all");
 }
 
-static sigjmp_buf bus;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(bus, sig);
-}
-
 static void memory_error(void)
 {
 	volatile char *p, *q;
 
-	signal(SIGBUS, on_sigbus);
+	sigbus_catch();
 	ktap_ok(attach(BASE, "d") && attach(NEXT, "d"), "mount both");
 	p = map_in(BASE, MEDIUM, MAP_SHARED);
 	q = map_in(NEXT, MEDIUM, MAP_SHARED);
@@ -495,7 +438,7 @@ static void memory_error(void)
 	close(open_in(BASE, SMALL));
 	if (!ktap_ok(is_from(p, MEDIUM, BASE, BASE) && is_from(q, MEDIUM, BASE, BASE), "map a file of each"))
 		return;
-	if (sigsetjmp(bus, 1)) {
+	if (sigbus_came()) {
 		ktap_ok(false, "no SIGBUS");
 		return;
 	}
@@ -508,12 +451,7 @@ static void memory_error(void)
 	munmap((void *)q, MEDIUM->size);
 	ktap_ok(detach(NEXT), "unmount the other one");
 	ktap_ok(!memcmp((char *)p, MEDIUM->content[BASE], 3 * PAGE) && page_frame(p) == MEDIUM->frame[BASE], "what was not lost can be mapped");
-	if (sigsetjmp(bus, 1)) {
-		ktap_ok(true, "what was lost gives SIGBUS");
-	} else {
-		(void)p[3 * PAGE];
-		ktap_ok(false, "what was lost gives SIGBUS");
-	}
+	ktap_ok(gives_sigbus(p + 3 * PAGE), "what was lost gives SIGBUS");
 	munmap((void *)p, MEDIUM->size);
 	detach(BASE);
 	signal(SIGBUS, SIG_DFL);
@@ -533,7 +471,7 @@ static void removal(void)
 	fd = open_in(NEXT, LARGE);
 	ktap_ok(is_from(p, SMALL, BASE, BASE) && is_from(q, LARGE, BASE, BASE), "map files of the younger one");
 	pid = pin(q + PAGE, 1000, &unused);
-	ktap_ok(write_to("/sys/bus/platform/drivers/ramdax/unbind", "ramdax.0"), "remove the device of the older one");
+	ktap_ok(carveout_driver("unbind", 0), "remove the device of the older one");
 	ktap_ok(*leaves && waitpid(pid, &status, 0) == pid && !status, "that waits for a page in a pipe");
 	ktap_ok(is_from(p, SMALL, NEXT, NEXT), "the younger one's mapping stays");
 	ktap_ok(reads(NEXT, MEDIUM, NEXT), "it reads");
@@ -544,21 +482,16 @@ static void removal(void)
 	munmap((void *)q, LARGE->size);
 	ktap_ok(detach(BASE), "unmount what is left of the older one");
 	ktap_ok(reads(NEXT, MEDIUM, NEXT) && detach(NEXT), "and the younger one");
-	ktap_ok(write_to("/sys/bus/platform/drivers/ramdax/bind", "ramdax.0") && attach(BASE, "d") && sums_ok(BASE) && detach(BASE), "the device comes back");
+	ktap_ok(carveout_driver("bind", 0) && attach(BASE, "d") && sums_ok(dir[BASE]) && detach(BASE), "the device comes back");
 }
 
 int main(void)
 {
-	glob_t nodes;
-
 	ktap_begin();
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	leaves = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (int i = 0; i < NR_IMAGES; i++)
 		mkdir(dir[i], 0755);
-	if (!ktap_ok(!glob("/dev/dax*.0", 0, NULL, &nodes), "there is a DAX device"))
-		return ktap_end();
-	device[BASE] = nodes.gl_pathv[0];
 	if (!ktap_ok(learn(BASE) && learn(NEXT) && learn(FORGED), "learn where files are"))
 		return ktap_end();
 	basics();
@@ -569,7 +502,7 @@ int main(void)
 	slow_reader();
 	memory_error();
 	removal();
-	ktap_ok(stat_of("attached") <= 0 && stat_of("dax_bytes") <= 0, "nothing of the domain is left");
-	ktap_ok(!system("! dmesg | grep -E 'Busy inodes|BUG|WARN'"), "no complaint of the kernel");
+	ktap_ok(share_counter("attached") <= 0 && share_counter("dax_bytes") <= 0, "nothing of the domain is left");
+	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();
 }

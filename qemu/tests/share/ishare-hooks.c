@@ -26,6 +26,7 @@
 
 #include "ktap.h"
 #include "pages.h"
+#include "share.h"
 
 #define TRACING	"/sys/kernel/tracing/"
 
@@ -36,19 +37,15 @@ static bool share(int n)
 {
 	const char *const devices[] = { "/dev/harness/blk0", "/dev/harness/blk1" };
 
-	mkdir(dirs[n], 0755);
-	return !mount(devices[n], dirs[n], "erofs", MS_RDONLY, "inode_share,domain_id=d");
+	return share_mount(devices[n], dirs[n]);
 }
 
 static bool put(const char *file, const char *text)
 {
-	int fd = open(file, O_WRONLY | O_APPEND);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (!ok)
-		ktap_note("%s: '%s': %s", file, text, strerror(errno));
-	close(fd);
-	return ok;
+	if (write_to(file, text))
+		return true;
+	ktap_note("%s: '%s': %s", file, text, strerror(errno));
+	return false;
 }
 
 static int status_of(pid_t pid)
@@ -381,14 +378,7 @@ static bool is_next(int pipe, const char *what, const struct stat *st, unsigned 
 
 static unsigned long cached_pages(void)
 {
-	unsigned long bytes = 0;
-	FILE *file = fopen("/sys/fs/erofs/inode_share/cached_bytes", "r");
-
-	if (!file || fscanf(file, "%lu", &bytes) != 1)
-		ktap_note("no cached_bytes");
-	if (file)
-		fclose(file);
-	return bytes / getpagesize();
+	return share_counter("cached_bytes") / getpagesize();
 }
 
 static void tracepoints(void)

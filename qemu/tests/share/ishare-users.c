@@ -41,20 +41,7 @@
 #include "ktap.h"
 #include "loop.h"
 #include "pages.h"
-
-static bool share(const char *source, const char *dir)
-{
-	mkdir(dir, 0755);
-	return !mount(source, dir, "erofs", MS_RDONLY, "inode_share,domain_id=d");
-}
-
-static bool content_ok(const char *dir)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "cd %s && sha256sum -c SHA256SUMS > /tmp/sums || { grep -v OK /tmp/sums; exit 1; }", dir);
-	return !system(command);
-}
+#include "share.h"
 
 static void *map(const char *path, size_t size, int flags)
 {
@@ -91,21 +78,12 @@ static void maps(void)
 	munmap(address, 65536);
 }
 
-static void drop(const char *what)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-
-	if (write(fd, what, strlen(what)) < 0)
-		perror("drop_caches");
-	close(fd);
-}
-
 static void residence(void)
 {
 	unsigned char vec[16] = { 0 };
 	void *address;
 
-	content_ok("/mnt/a");
+	sums_ok("/mnt/a");
 	address = map("/mnt/b/f.65536", 65536, MAP_SHARED);
 	mincore(address, 65536, vec);
 	ktap_ok((vec[0] & vec[7] & vec[15] & 1), "mincore sees what the other mount has read");
@@ -181,7 +159,7 @@ static void rings(void)
 
 	pread(fd, a, 8192, 4096 * 40);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	drop("1");
+	drop_caches("1");
 	ktap_ok(ring_read(other, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, nothing cached");
 	memset(b, 0, sizeof(b));
 	ktap_ok(ring_read(fd, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, cached by another mount");
@@ -240,7 +218,7 @@ static void cgroups(void)
 	system("echo +memory > /sys/fs/cgroup/cgroup.subtree_control");
 	mkdir("/sys/fs/cgroup/x", 0755);
 	mkdir("/sys/fs/cgroup/y", 0755);
-	drop("3");
+	drop_caches("3");
 	for (int i = 0; i < 2; i++) {
 		snprintf(command, sizeof(command), "echo $$ > /sys/fs/cgroup/%c/cgroup.procs && cat /mnt/%c/f.3000000 > /dev/null",
 			 "xy"[i], "ab"[i]);
@@ -313,7 +291,7 @@ static void programs(void)
 {
 	char *x, *y;
 
-	ktap_ok(share("/dev/harness/blk2", "/mnt/t") && share("/dev/harness/blk3", "/mnt/z"), "mount a tree and a compressed copy");
+	ktap_ok(share_mount("/dev/harness/blk2", "/mnt/t") && share_mount("/dev/harness/blk3", "/mnt/z"), "mount a tree and a compressed copy");
 	ktap_ok(!system("/mnt/t/bin/busybox true && /mnt/z/bin/busybox true && /mnt/z/bin/script > /dev/null"), "run programs");
 	mkdir("/mnt/upper", 0755);
 	mount("tmpfs", "/mnt/upper", "tmpfs", 0, NULL);
@@ -328,7 +306,7 @@ static void programs(void)
 		mkdir(dir, 0755);
 		snprintf(options, sizeof(options), "lowerdir=/mnt/%c,upperdir=/mnt/upper/%d,workdir=/mnt/upper/w%d",
 			 "tz"[i], i, i);
-		ktap_ok(!mount("overlay", dir, "overlay", 0, options) && content_ok(dir), "an overlay of the %s tree",
+		ktap_ok(!mount("overlay", dir, "overlay", 0, options) && sums_ok(dir), "an overlay of the %s tree",
 			i ? "compressed" : "plain");
 	}
 	x = map("/mnt/o0/bin/busybox", 65536, MAP_PRIVATE);
@@ -351,11 +329,11 @@ static void nested(void)
 	char path[32];
 	int loop;
 
-	ktap_ok(share("/dev/harness/blk4", "/mnt/box") && share("/mnt/box/image", "/mnt/c") && content_ok("/mnt/c"),
+	ktap_ok(share_mount("/dev/harness/blk4", "/mnt/box") && share_mount("/mnt/box/image", "/mnt/c") && sums_ok("/mnt/c"),
 		"an image in a file that is shared itself");
 	umount("/mnt/c");
 	loop = loop_attach("/mnt/box/image", path);
-	ktap_ok(loop >= 0 && share(path, "/mnt/c") && content_ok("/mnt/c"), "a loop device on it");
+	ktap_ok(loop >= 0 && share_mount(path, "/mnt/c") && sums_ok("/mnt/c"), "a loop device on it");
 	close(loop);
 	ktap_ok(!umount("/mnt/c") && !umount("/mnt/box"), "unmount");
 }
@@ -400,7 +378,7 @@ static void no_memory(void)
 	system("echo 0 > /sys/kernel/debug/failslab/ignore-gfp-wait; echo 0 > /sys/kernel/debug/failslab/verbose");
 	for (n = 1; n < 2000; n++) {
 		fail_nth(n);
-		err = mount("/dev/harness/blk0", "/mnt/a", "erofs", MS_RDONLY, "inode_share,domain_id=d") ? errno : 0;
+		err = mount("/dev/harness/blk0", "/mnt/a", "erofs", MS_RDONLY, SHARE_OPTIONS) ? errno : 0;
 		left = fail_nth_left();
 		failed += err == ENOMEM;
 		wrong += err && err != ENOMEM;
@@ -410,12 +388,12 @@ static void no_memory(void)
 			break;
 	}
 	ktap_ok(failed > 5 && !wrong && n < 2000, "mount: %d failed allocations", failed);
-	share("/dev/harness/blk1", "/mnt/b");
+	share_mount("/dev/harness/blk1", "/mnt/b");
 	for (n = 1, failed = 0; n < 2000; n++) {
 		char byte;
 		int fd;
 
-		share("/dev/harness/blk0", "/mnt/a");
+		share_mount("/dev/harness/blk0", "/mnt/a");
 		fail_nth(n);
 		fd = open("/mnt/a/f.65536", O_RDONLY);
 		err = fd < 0 || read(fd, &byte, 1) != 1 ? errno : 0;
@@ -424,19 +402,19 @@ static void no_memory(void)
 			close(fd);
 		failed += err == ENOMEM;
 		wrong += err && err != ENOMEM && err != EIO;
-		bad += !content_ok("/mnt/a");
+		bad += !sums_ok("/mnt/a");
 		umount("/mnt/a");
 		if (left)
 			break;
 	}
 	ktap_ok(failed > 2 && !wrong && !bad && n < 2000, "open and read: %d failed allocations", failed);
-	share("/dev/harness/blk0", "/mnt/a");
+	share_mount("/dev/harness/blk0", "/mnt/a");
 }
 
 int main(void)
 {
 	ktap_begin();
-	ktap_ok(share("/dev/harness/blk0", "/mnt/a") && share("/dev/harness/blk1", "/mnt/b"), "mount");
+	ktap_ok(share_mount("/dev/harness/blk0", "/mnt/a") && share_mount("/dev/harness/blk1", "/mnt/b"), "mount");
 	residence();
 	maps();
 	copies();
@@ -451,6 +429,6 @@ int main(void)
 	no_memory();
 	umount("/mnt/a");
 	umount("/mnt/b");
-	ktap_ok(!system("! dmesg | grep -E 'Busy inodes|BUG|WARN'"), "no complaint of the kernel");
+	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: images with wrong metadata do no harm, and read the same from memory as from a block device
- * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX X86_PMEM_LEGACY FS_DAX DEVMEM
+ * config: X86_PMEM_LEGACY FS_DAX DEVMEM
  * image: set mutants
  * device: blk:set
- * append: memmap=4M!128M memmap=4M$136M ramdax=mutant:4M@136M
+ * range: mutant:4M@136M
+ * append: memmap=4M!128M memmap=4M$136M
  * cpus: 2
  * timeout: 90
  *
@@ -27,7 +28,6 @@
 #include <glob.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -43,6 +43,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "sigbus.h"
 
 #define PAGE		4096
 #define DEVICE_BYTES	(4 << 20)
@@ -139,14 +140,6 @@ static uint64_t hash(const void *data, size_t n, uint64_t h)
 	return (h ^ word) * 0x9e3779b97f4a7c15;
 }
 
-static sigjmp_buf bus;
-
-static void on_sigbus(int sig)
-{
-	(void)sig;
-	siglongjmp(bus, 1);
-}
-
 /*
  * Does a part of a file lie behind the end of the device?  A block device gives
  * zeroes for that where one read goes across the end, and an error elsewhere;
@@ -196,7 +189,7 @@ static void read_file(const char *path, const struct stat *st)
 			note("%s mmap %zu %d\n", path, i, errno);
 		} else {
 			unsigned long long sum = 0;
-			bool lost = sigsetjmp(bus, 1);
+			bool lost = sigbus_came();
 
 			if (!lost)
 				sum = hash((void *)p, PAGE, 1);
@@ -528,7 +521,7 @@ int main(void)
 		if (!backends[b].log)
 			err(1, "memory");
 	}
-	signal(SIGBUS, on_sigbus);
+	sigbus_catch();
 	/* EROFS has much to say about such images */
 	klogctl(8, NULL, 1);
 
