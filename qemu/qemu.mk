@@ -8,7 +8,8 @@ GUEST_CFLAGS := -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -static
 # source is said below.
 GUEST_PROGRAMS := guestctl verify bench scribble guestpages mark
 GUEST_BASE := $(GUEST_OUT)/base.cpio
-GUEST_TESTS := $(patsubst qemu/tests/%.c,$(GUEST_OUT)/tests/%,$(filter-out %/TEMPLATE.c,$(wildcard qemu/tests/*.c)))
+# Guest tests stand in groups: qemu/tests/GROUP/NAME.c, with headers of the group.
+GUEST_TESTS := $(patsubst qemu/tests/%.c,$(GUEST_OUT)/tests/%,$(wildcard qemu/tests/*/*.c))
 # What "make shell" mounts.
 SHELL_IMAGE = $(or $(IMAGE),$(wildcard $(BUILD)/rootfs/golden.erofs))
 
@@ -24,7 +25,7 @@ guest-kernel:
 	@test -e $(MKFS) || $(MAKE) --no-print-directory utils
 
 # The kselftests of the series that guest tests name, built by their own Makefiles.
-KSELFTESTS := $(sort $(shell sed -n 's/^. kselftest: //p' $(wildcard qemu/tests/*.sh)))
+KSELFTESTS := $(sort $(shell sed -n 's/^. kselftest: //p' $(wildcard qemu/tests/*/*.sh)))
 KSELFTEST_OUT := $(BASE_BUILD)/kselftest
 .PHONY: kselftests
 kselftests: guest-kernel ## kselftests: build the kselftests of the series for the guests
@@ -51,10 +52,11 @@ stress: guest ## stress: page-cache sharing under load and faults on the debug k
 	@qemu/vm test --flavour debug --stress $(STRESS) ishare-stress
 
 .PHONY: new-test
-new-test: ## new-test: make the guest test NAME from the template (EXT=c for one in C)
+new-test: ## new-test: make the guest test NAME=GROUP/NAME from the template (EXT=c for one in C)
 	@qemu/vm new-test '$(NAME)' $(EXT)
 
 $(GUEST_OUT)/guestctl $(GUEST_OUT)/init: qemu/guest/guest.c
+$(GUEST_OUT)/init: $(wildcard qemu/guest/init-*.c)
 $(GUEST_OUT)/verify $(GUEST_OUT)/bench: qemu/guest/filelist.c
 $(GUEST_OUT)/verify: LDLIBS := -lcrypto
 
@@ -62,12 +64,12 @@ $(GUEST_OUT)/%: qemu/guest/%.c $(wildcard qemu/guest/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 
-$(GUEST_OUT)/tests/%: qemu/tests/%.c qemu/guest/guest.c $(wildcard qemu/guest/*.h)
+$(GUEST_OUT)/tests/%: qemu/tests/%.c qemu/guest/guest.c $(wildcard qemu/guest/*.h qemu/tests/*/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -Iqemu/guest -o $@ $(filter %.c,$^) $(LDLIBS)
 
-$(GUEST_BASE): qemu/mkinitramfs qemu/cpio.py $(GUEST_OUT)/init \
-	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh
+$(GUEST_BASE): qemu/mkinitramfs qemu/harness/cpio.py $(GUEST_OUT)/init \
+	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh qemu/guest/dax.sh
 	@python3 -B $< $@ /bin/busybox $(filter-out %.py $<,$^)
 
 # The golden image: a Debian root filesystem, or the user's own tree or image.
@@ -78,7 +80,7 @@ GOLDEN_OPTIONS := -Enoinline_data
 
 .PHONY: rootfs
 rootfs: packages utils ## rootfs: make the golden image in build/rootfs (ROOTFS=DIR, IMAGE=FILE: your own)
-	@ci/whole qemu/rootfs $(ROOTFS_OUT) $(GOLDEN_OPTIONS)
+	@ci/whole qemu/images/rootfs $(ROOTFS_OUT) $(GOLDEN_OPTIONS)
 
 GUESTS ?= 4
 DEVICES ?= pmem ramdax nvdimm carveout
@@ -113,9 +115,9 @@ mutations: guest ## mutations: walk images with changed metadata on each backend
 	@$(MAKE) --no-print-directory kernel FLAVOUR=$(MUTATIONS_FLAVOUR)
 	@qemu/vm run --guests 2 --cpus 2 --timeout 14400 --memory 512M --log $(BASE_BUILD)/log/mutations \
 		--kernel $(BASE_BUILD)/kernel-$(MUTATIONS_FLAVOUR)/arch/x86/boot/bzImage \
-		--append 'no5lvl memmap=4M!128M memmap=4M$$136M ramdax=mutant:4M@136M' \
+		--append 'memmap=4M!128M memmap=4M$$136M' --range mutant:4M@136M \
 		--device "blk:$$(qemu/vm image mutants)" --env MUTATIONS=$(MUTATIONS) \
-		-- $(GUEST_OUT)/tests/ramdax-mutations
+		-- $(GUEST_OUT)/tests/stress/ramdax-mutations
 
 ROW ?= ramdax
 PASS ?= stat

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: ONE LINE THAT SAYS WHAT HOLDS IF THIS PASSES
-# config: EROFS_FS VIRTIO_PMEM FS_DAX
+# config: EROFS_FS
 # image: tree tree
 # device: pmem:tree
 #

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * init: the links /dev/harness/NAME, and where they lead to
+ *
+ * /harness/devices, from qemu/harness/device.py, has a line for each device:
+ *
+ *   NAME memory START SIZE         the block device on the memory at START
+ *   NAME range START SIZE DRIVER   the DAX device of the range NAME, which has been
+ *                                  given to the platform driver DRIVER
+ *   NAME serial TEXT SIZE          the block device with that serial number
+ *   NAME none START SIZE           nothing: the kernel was not told of it
+ *
+ * START is hexadecimal, SIZE in bytes.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "init.h"
+
+#define DEVICE_WAIT_MS	3000
+
+struct device {
+	char name[64], how[16], key[64], driver[64];
+};
+
+/* Does block device @disk sit on the memory that starts at @start? */
+static bool is_memory(const char *disk, unsigned long long start)
+{
+	unsigned long long resource = 0;
+	char path[300], *text;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/device/resource", disk);
+	text = slurp(path, NULL);
+	if (text)
+		resource = strtoull(text, NULL, 0);
+	free(text);
+	return resource && resource == start;
+}
+
+static bool is_serial(const char *disk, const char *serial)
+{
+	char path[300], *text;
+	bool same;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/serial", disk);
+	text = slurp(path, NULL);
+	same = text && !strcmp(text, serial);
+	free(text);
+	return same;
+}
+
+/* Make the link from @name to /dev/@node. */
+static bool link_node(const char *name, const char *node)
+{
+	char to[300], from[300];
+
+	snprintf(to, sizeof(to), "../%s", node);
+	snprintf(from, sizeof(from), "/dev/harness/%s", name);
+	return !symlink(to, from);
+}
+
+static bool link_block_device(const struct device *device)
+{
+	bool memory = !strcmp(device->how, "memory"), found = false;
+	unsigned long long start = strtoull(device->key, NULL, 0);
+	DIR *dir = opendir("/sys/block");
+	struct dirent *d;
+
+	while (dir && !found && (d = readdir(dir)))
+		if (d->d_name[0] != '.' &&
+		    (memory ? is_memory(d->d_name, start) : is_serial(d->d_name, device->key)))
+			found = link_node(device->name, d->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Is the range of the platform device @dir called @range? */
+static bool is_range(const char *dir, const char *range)
+{
+	char path[300], *text;
+	bool same;
+
+	snprintf(path, sizeof(path), "%s/name", dir);
+	text = slurp(path, NULL);
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	same = text && !strcmp(text, range);
+	free(text);
+	return same;
+}
+
+/* The DAX device of a range, daxN.M, stands below the range's platform device. */
+static bool link_dax_device(const struct device *device)
+{
+	bool found = false;
+
+	for (int i = 0; !found; i++) {
+		char path[128];
+		struct dirent *d;
+		DIR *dir;
+
+		snprintf(path, sizeof(path), "/sys/devices/platform/%s.%d", device->driver, i);
+		dir = opendir(path);
+		if (!dir)
+			break;
+		while (is_range(path, device->name) && !found && (d = readdir(dir)))
+			if (!strncmp(d->d_name, "dax", 3) && isdigit(d->d_name[3]))
+				found = link_node(device->name, d->d_name);
+		closedir(dir);
+	}
+	return found;
+}
+
+/* Make the link of the device of one line, as soon as the kernel shows it. */
+static int link_device(const char *line, int *waited)
+{
+	struct device device = { .driver = "" };
+	bool dax;
+
+	if (sscanf(line, "%63s %15s %63s %*s %63s", device.name, device.how, device.key, device.driver) < 3) {
+		send_error("/harness/devices: bad line '%s'", line);
+		return -1;
+	}
+	if (!strcmp(device.how, "none"))
+		return 0;
+	dax = !strcmp(device.how, "range");
+	while (!(dax ? link_dax_device(&device) : link_block_device(&device))) {
+		if (*waited >= DEVICE_WAIT_MS) {
+			send_error("the kernel shows no %s device for %s; does it have the driver%s%s?",
+				   dax ? "DAX" : "block", device.name, dax ? " " : "", device.driver);
+			return -1;
+		}
+		usleep(20000);
+		*waited += 20;
+	}
+	return 0;
+}
+
+int link_devices(void)
+{
+	char *text = slurp("/harness/devices", NULL), *line, *save;
+	int waited = 0, rc = 0;
+
+	mkdir("/dev/harness", 0755);
+	for (line = text ? strtok_r(text, "\n", &save) : NULL; line && !rc;
+	     line = strtok_r(NULL, "\n", &save))
+		rc = link_device(line, &waited);
+	free(text);
+	return rc;
+}

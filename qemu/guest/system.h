@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What tests in C ask the system for, and tell it: files, time, caches, the kernel's log. */
+#ifndef SYSTEM_H
+#define SYSTEM_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <time.h>
+#include <unistd.h>
+
+/** seconds_now - seconds of a clock that only goes forward */
+static inline double seconds_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/**
+ * number_in - read a file that holds a number, as those of sysfs do
+ * @fmt: its path, as for printf
+ *
+ * Return: the number, or -1 if there is no such file.
+ */
+__attribute__((format(printf, 1, 2)))
+static inline long number_in(const char *fmt, ...)
+{
+	char path[256];
+	long n = -1;
+	FILE *file;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	file = fopen(path, "r");
+	if (file && fscanf(file, "%ld", &n) != 1)
+		n = -1;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/** write_to - write to a file that is there; false with errno if that fails */
+static inline bool write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_APPEND), error;
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return done;
+}
+
+/** drop_caches - "1": page cache, "2": dentries and inodes, "3": both */
+static inline void drop_caches(const char *what)
+{
+	if (!write_to("/proc/sys/vm/drop_caches", what))
+		perror("drop_caches");
+}
+
+/** sums_ok - are the files of a folder those of its SHA256SUMS? */
+static inline bool sums_ok(const char *dir)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "cd %s && sha256sum -c SHA256SUMS > /tmp/sums || { grep -v OK /tmp/sums | sed 's/^/# /'; exit 1; }", dir);
+	return !system(command);
+}
+
+/** times_said - how often is @text in the kernel's log? */
+static inline int times_said(const char *text)
+{
+	static char log[1 << 20];
+	int n = klogctl(3 /* read all */, log, sizeof(log) - 1), times = 0;
+
+	log[n < 0 ? 0 : n] = '\0';
+	for (char *at = log; (at = strstr(at, text)); at++)
+		times++;
+	return times;
+}
+
+/** kernel_is_content - is there no complaint in the kernel's log? */
+static inline bool kernel_is_content(void)
+{
+	return !system("! dmesg | grep -E 'Busy inodes|BUG|WARN|blocked for more' | sed 's/^/# /' | grep .");
+}
+
+#endif

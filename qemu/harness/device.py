@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kinds of devices that a guest can have, one class each.
+
+A class says all that there is to say of its kind: how it is written on the command
+line, what QEMU is told, what the kernel is told, what init is told, how an image on
+it is mounted, and its line in the help and in Documentation/harness.md.  A new kind
+is one more class here, in the list at the end.
+"""
+import json
+import os
+import re
+import stat
+
+from .host import GIB, MIB, HarnessError, memory_file, parse_size, round_up
+
+# The kernel parameter that makes DAX devices of ranges of memory.  The module, the
+# driver in sysfs and CONFIG_DEV_DAX_... are called after it.
+CARVEOUT_PARAMETER = "ramdax"
+CARVEOUT_CONFIG = "DEV_DAX_" + CARVEOUT_PARAMETER.removeprefix("dax_").upper()
+
+# The kernel maps memory of a device in subsections of this size
+# (memremap_compat_align() in mm/memremap.c); elsewhere a namespace is refused.
+MEMORY_ALIGN = 2 * MIB
+
+
+class Device:
+    """One device of a guest.
+
+    spec     as it was written: KIND:IMAGE[,OPTION=VALUE...]
+    path     image file; None for a scratch disk
+    size     bytes
+    name     KIND and a number per kind: the guest has it as /dev/harness/NAME
+    options  what followed the image, as a dict
+    """
+
+    kind = None             # the word before the colon
+    usage = None            # what follows it
+    what = None             # what the guest gets, for the help
+    notes = ""              # what else to know, for the documentation
+    config = ()             # options of the kernel without which it is of no use
+    allowed = frozenset()   # options that it takes
+    machine = ()            # words of QEMU's -machine
+    is_memory = False       # memory of the guest, rather than a disk
+    by_dax = False          # an image on it is mounted so that it is read by DAX
+    # How the guest mounts the image on $node, of the device $name, on $dir: commands
+    # of a shell.  The first makes it ready.
+    prepare = ""
+    mount = "mount -t erofs -o ro $node $dir"
+    fd = None               # of a file that QEMU inherits
+
+    def __init__(self, spec, rest):
+        self.spec, self.path, self.size, self.name, self.options = spec, None, None, None, {}
+        # A comma may be in a file's name: only what looks like an option is one.
+        while match := re.fullmatch(r"(.+),([a-z]+)=([^,]*)", rest):
+            if match[2] not in self.allowed:
+                raise self.error(f"{self.kind} has no option '{match[2]}'"
+                                 + (f", only {', '.join(sorted(self.allowed))}" if self.allowed else ""))
+            rest, self.options[match[2]] = match[1], parse_size(match[3], f"device '{spec}': {match[2]}")
+            if not self.options[match[2]]:
+                raise self.error(f"{match[2]} must be above 0")
+        self.take(rest)
+
+    def error(self, text):
+        """A HarnessError that names the device."""
+        return HarnessError(f"device '{self.spec}': {text}")
+
+    def take(self, rest):
+        """Take what stands between kind and options: set `path` and `size`."""
+        self.path = rest
+        self.check_image(512, "512 bytes", "512")
+
+    def check_image(self, align, unit, short):
+        """Set `size`; raise HarnessError if the image cannot be a device."""
+        try:
+            with open(self.path, "rb") as stream:
+                mode = os.fstat(stream.fileno()).st_mode
+                self.size = stream.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise self.error(f"{self.path or 'an image'}: {error.strerror}") from None
+        if not (stat.S_ISREG(mode) or (stat.S_ISBLK(mode) and not self.is_memory)):
+            raise self.error(f"{self.path} is no regular file")
+        if not self.size or self.size % align:
+            raise self.error(f"the image has {self.size} bytes, and a {self.kind} device needs a multiple of {unit}; "
+                             f"'truncate -s %{short} '{self.path}'' pads it")
+
+    def open(self, stack):
+        """Open what QEMU is to inherit; `stack` closes it. Returns the descriptors."""
+        del stack
+        return []
+
+    def qemu(self):
+        """QEMU's arguments."""
+        raise NotImplementedError
+
+    def kernel_words(self):
+        """Kernel parameters by which the kernel hears of it."""
+        return []
+
+    def ranges(self):
+        """NAME:SIZE@ADDRESS of what CARVEOUT_PARAMETER names."""
+        return []
+
+    def line(self):
+        """Its line of /harness/devices, by which init finds it (qemu/guest/devices.c)."""
+        raise NotImplementedError
+
+
+class MemoryDevice(Device):
+    """Memory of the guest beside its RAM, which is the page cache of an image.
+
+    address  guest-physical start (set when the guest is laid out)
+    """
+
+    is_memory = True
+    address = None
+
+    def take(self, rest):
+        self.path = rest
+        self.check_image(MEMORY_ALIGN, "2 MiB", "2M")
+
+    def front_end(self):
+        """QEMU's device in front of the memory, as a dict."""
+        raise NotImplementedError
+
+    def qemu(self):
+        backend = {"qom-type": "memory-backend-file", "id": "mem-" + self.name, "mem-path": self.path,
+                   "size": self.size, "share": True, "readonly": True}
+        return ["-object", json.dumps(backend),
+                "-device", json.dumps({**self.front_end(), "id": self.name, "memdev": "mem-" + self.name})]
+
+    def line(self):
+        return f"{self.name} memory {self.address:#x} {self.size}"
+
+
+class Pmem(MemoryDevice):
+    """virtio-pmem."""
+
+    kind, usage = "pmem", "IMG"
+    what = "virtio-pmem: a block device with DAX"
+    config = ("VIRTIO_PMEM", "FS_DAX")
+    by_dax = True
+    mount = "mount -t erofs -o ro,dax=always $node $dir"
+
+    def front_end(self):
+        return {"driver": "virtio-pmem-pci", "memaddr": self.address}
+
+
+class FixedMemory(MemoryDevice):
+    """Memory at a fixed physical address outside of RAM, in a slot for memory."""
+
+    usage = "IMG[@ADDR]"
+
+    def take(self, rest):
+        if match := re.fullmatch(r"(.+)@([^@/]+)", rest):
+            rest = match[1]
+            try:
+                self.address = int(match[2], 0)
+            except ValueError:
+                raise self.error(f"'{match[2]}' is no address; write a number such as 0x140000000") from None
+        super().take(rest)
+
+    def front_end(self):
+        return {"driver": "pc-dimm", "addr": self.address}
+
+
+class Ramdax(FixedMemory):
+    """Memory that CARVEOUT_PARAMETER makes a DAX device."""
+
+    kind, usage = "ramdax", "IMG[@ADDR][,size=N]"
+    what = f"a carve-out that `{CARVEOUT_PARAMETER}=` names: a DAX device, `/dev/daxN.M`, and no block device"
+    notes = "`size=` names less than all of it; the range is called as the device, `ramdax0` ..."
+    config = (CARVEOUT_CONFIG, "DEV_DAX_FSDEV", "EROFS_FS_RAMDAX")
+    allowed = frozenset({"size"})
+    by_dax = True
+    mount = "mount -t erofs $node $dir"
+
+    def ranges(self):
+        return [f"{self.name}:{self.options.get('size', self.size):#x}@{self.address:#x}"]
+
+    def line(self):
+        return f"{self.name} range {self.address:#x} {self.size} {CARVEOUT_PARAMETER}"
+
+
+class Nvdimm(MemoryDevice):
+    """An NVDIMM without labels, which a guest can take from nd_pmem."""
+
+    kind, usage = "nvdimm", "IMG"
+    what = (f"an NVDIMM whose range `{CARVEOUT_PARAMETER}=` names too: first a block device without DAX; "
+            "to mount it the guest takes it from `nd_pmem`, and it becomes `/dev/daxN.M`")
+    notes = ("QEMU demands that a read-only NVDIMM is unarmed; it has no labels, so `nd_pmem` gives it no struct "
+             "pages, see `hand_over` in `qemu/guest/dax.sh`")
+    config = ("ACPI_NFIT",) + Ramdax.config
+    machine = ("nvdimm=on",)
+    by_dax = True
+    prepare = ". /harness/dax.sh; node=/dev/$(dax_of $name); hand_over ${node##*/}"
+    mount = Ramdax.mount
+    ranges = Ramdax.ranges
+
+    def front_end(self):
+        return {"driver": "nvdimm", "addr": self.address, "unarmed": True}
+
+
+class Carveout(FixedMemory):
+    """Memory that memmap= makes a pmem device."""
+
+    kind = "carveout"
+    what = "a carve-out that `memmap=SIZE!ADDR` names: a block device with DAX"
+    config = ("X86_PMEM_LEGACY", "FS_DAX")
+    by_dax = True
+    mount = Pmem.mount
+
+    def kernel_words(self):
+        return [f"memmap={self.size:#x}!{self.address:#x}"]
+
+
+class Reserved(FixedMemory):
+    """Memory of which the kernel is not told."""
+
+    kind = "reserved"
+    what = "a carve-out that the harness does not name to the kernel"
+    notes = "for a reserved-memory node of `--devicetree`, or a part of it by `--range`"
+    mount = None
+
+    def line(self):
+        return f"{self.name} none {self.address:#x} {self.size}"
+
+
+class Blk(Device):
+    """A read-only virtio-blk disk."""
+
+    kind, usage = "blk", "IMG[,bps=N][,iops=N]"
+    what = "virtio-blk, read-only, throttled if asked for"
+    config = ("VIRTIO_BLK",)
+    allowed = frozenset({"bps", "iops"})
+    read_only = True
+
+    def file_node(self):
+        """The block node of the file, as a dict."""
+        is_disk = stat.S_ISBLK(os.stat(self.path).st_mode)
+        return {"driver": "host_device" if is_disk else "file", "filename": self.path}
+
+    def qemu(self):
+        node = "file-" + self.name
+        args = ["-blockdev", json.dumps({**self.file_node(), "node-name": node, "read-only": self.read_only})]
+        if self.options:
+            limits = {key + "-total": value for key, value in self.options.items()}
+            args += ["-object", json.dumps({"qom-type": "throttle-group", "id": "tg-" + self.name, "limits": limits}),
+                     "-blockdev", json.dumps({"driver": "throttle", "node-name": "slow-" + self.name,
+                                              "throttle-group": "tg-" + self.name, "file": node,
+                                              "read-only": self.read_only})]
+            node = "slow-" + self.name
+        return args + ["-device", json.dumps({"driver": "virtio-blk-pci", "id": self.name, "drive": node,
+                                              "serial": self.name})]
+
+    def line(self):
+        return f"{self.name} serial {self.name} {self.size}"
+
+
+class Disk(Blk):
+    """An empty scratch disk."""
+
+    kind, usage = "disk", "SIZE[,bps=N][,iops=N]"
+    what = "virtio-blk, an empty scratch disk"
+    notes = "lives in the host's memory, gone after the run"
+    read_only = False
+    mount = None
+
+    def take(self, rest):
+        self.size = parse_size(rest, f"device '{self.spec}': size")
+        if not self.size or self.size % 512:
+            raise self.error("the size must be a multiple of 512 bytes, above 0")
+
+    def open(self, stack):
+        self.fd = memory_file("disk")
+        stack.callback(os.close, self.fd)
+        os.ftruncate(self.fd, self.size)
+        return [self.fd]
+
+    def file_node(self):
+        return {"driver": "file", "filename": f"/dev/fd/{self.fd}"}
+
+
+KINDS = {c.kind: c for c in (Pmem, Ramdax, Nvdimm, Carveout, Reserved, Blk, Disk)}
+# Those from which an image is read without a copy in the guest.
+DAX_KINDS = [c.kind for c in KINDS.values() if c.by_dax]
+
+
+def make_device(spec):
+    """The device that `spec` describes. Raises HarnessError."""
+    kind, colon, rest = spec.partition(":")
+    if not colon or kind not in KINDS:
+        raise HarnessError(f"device '{spec}': write KIND:IMAGE, where KIND is one of "
+                           f"{', '.join(k for k in KINDS if k != Disk.kind)}, or disk:SIZE")
+    return KINDS[kind](spec, rest)
+
+
+# -- addresses
+
+# With this much RAM the "q35" machine keeps only the second figure below 4 GiB
+# (QEMU's hw/i386/pc_q35.c: lowmem).
+LOWMEM = 0xB0000000
+LOWMEM_SPLIT = 0x80000000
+# qemu -cpu max has 40 physical address bits under emulation.
+MAX_ADDRESS = 1 << 39
+
+
+def check_address(device, base, taken):
+    """Raise HarnessError for an address outside of the window, misaligned or taken twice."""
+    start, end = device.address, device.address + device.size
+    if start % MEMORY_ALIGN:
+        raise device.error(f"address {start:#x} is no multiple of 2 MiB")
+    if start < base or end > MAX_ADDRESS:
+        raise device.error(f"address {start:#x} must lie outside guest RAM, "
+                           f"from {base:#x} to {MAX_ADDRESS - device.size:#x}")
+    for other in taken:
+        other_end = other.address + other.size
+        if start < other_end and other.address < end:
+            raise HarnessError(f"device '{device.spec}' overlaps '{other.spec}'; "
+                               f"the next free address is {round_up(other_end, GIB):#x}")
+
+
+def lay_out(devices, memory):
+    """Name the devices and give each memory device an address.
+
+    `memory` is the guest's RAM in bytes.  Memory devices live where the machine
+    has its device memory: from the first GiB above RAM.  Each starts on
+    a GiB of its own.  Returns (base, end) of that window.  Raises HarnessError.
+    """
+    count = {}
+    for device in devices:
+        device.name = f"{device.kind}{count.setdefault(device.kind, 0)}"
+        count[device.kind] += 1
+    above = memory - LOWMEM_SPLIT if memory >= LOWMEM else 0
+    base = round_up(4 * GIB + above, GIB)
+    taken = []
+    for device in devices:
+        if device.is_memory and device.address is not None:
+            check_address(device, base, taken)
+            taken.append(device)
+    top = max([base] + [round_up(d.address + d.size, GIB) for d in taken])
+    for device in devices:
+        if device.is_memory and device.address is None:
+            device.address = top
+            top += round_up(device.size, GIB)
+    if top > MAX_ADDRESS:
+        raise HarnessError("the memory devices do not fit below 512 GiB; use lower addresses")
+    return base, top
+
+
+# -- what people read
+
+def help_text():
+    """The kinds for a command's help."""
+    lines = ["devices (any mix, each may be given again):"]
+    for cls in KINDS.values():
+        words, line = cls.what.replace("`", "").split(), "     "
+        lines.append(f"  {cls.kind}:{cls.usage}")
+        for word in words:
+            if len(line) + len(word) >= 78:
+                lines.append(line)
+                line = "     "
+            line += " " + word
+        lines.append(line)
+    return "\n".join(lines + ["The guest has them as /dev/harness/pmem0, /dev/harness/blk0, ..."])
+
+
+def markdown_table():
+    """The table of Documentation/harness.md."""
+    rows = ["| `--device` | what the guest gets | needs | the guest mounts an image by | notes |",
+            "| --- | --- | --- | --- | --- |"]
+    for cls in KINDS.values():
+        needs = ", ".join(f"`CONFIG_{name}`" for name in cls.config)
+        mount = "; ".join(f"`{command}`" for command in (cls.prepare, cls.mount) if command) or "-"
+        rows.append(f"| `{cls.kind}:{cls.usage}` | {cls.what} | {needs} | {mount} | {cls.notes} |")
+    return "\n".join(row.replace("|  |", "| |") for row in rows)

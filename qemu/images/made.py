@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Images that are made of a golden image when they are needed, and kept."""
+import os
+import shutil
+
+import harness
+from harness import HarnessError
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def _make(outputs, inputs, tool, words, what):
+    """Run `tool` of this folder unless its outputs are there.
+
+    fakeroot: owners and device nodes are kept without being root.
+    """
+    tool = os.path.join(HERE, tool)
+    harness.make_once(outputs, [*inputs, tool], ["fakeroot", tool, *words], what)
+
+
+def make_versions(image, work):
+    """Two versions of `image` in the folder `work`. Returns (images, list of the second one)."""
+    one, two, listing = (os.path.join(work, name) for name in ("one.erofs", "two.erofs", "two.list"))
+    mkfs = shutil.which(os.environ.get("MKFS", "mkfs.erofs"))
+    if not mkfs:
+        raise HarnessError("mkfs.erofs is not there; 'make utils' builds it")
+    _make([one, two, listing], [image, mkfs], "make-versions", [image, one, two, listing],
+          "two versions of the image, with fingerprints")
+    return [one, two], listing
+
+
+def make_peers(image, work):
+    """The tree of `image` in other file systems, in the folder `work`. Returns {filesystem: path}."""
+    peers = {name: os.path.join(work, f"golden.{name}") for name in ("ext4", "squashfs")}
+    _make(list(peers.values()), [image], "make-peers", [image, *peers.values()],
+          "ext4 and squashfs images of the same tree")
+    return peers
