@@ -15,9 +15,12 @@ base_of = $(basename $(notdir $(realpath $(1)/default)))
 BASE ?= $(call base_of,kernel)
 UTILS_BASE ?= $(call base_of,erofs-utils)
 bases_of = $(basename $(notdir $(wildcard $(1)/*.base)))
-check_base = $(if $(filter $($(1)),$(call bases_of,$(2))),,$(error $(1)=$($(1)) is not one of: $(call bases_of,$(2))))
-$(call check_base,BASE,kernel)
-$(call check_base,UTILS_BASE,erofs-utils)
+# Stop unless the variable is one of these words, or a number above 0.
+check_word = $(if $(and $(filter 1,$(words $($(1)))),$(filter $($(1)),$(2))),,$(error $(1)=$($(1)) is not one of: $(2)))
+check_number = $(if $(shell echo '$($(1))' | grep -xE '[1-9][0-9]*'),,$(error $(1)=$($(1)): write a number above 0))
+$(call check_word,BASE,$(call bases_of,kernel))
+$(call check_word,UTILS_BASE,$(call bases_of,erofs-utils))
+$(foreach v,LINUX_SRC EROFS_UTILS_SRC,$(if $($(v)),$(if $(wildcard $($(v))),,$(error $(v)=$($(v)) does not exist))))
 BASES := $(call bases_of,kernel) $(call bases_of,erofs-utils)
 # Those that the user chose, if any.
 CHOSEN := $(foreach v,BASE UTILS_BASE,$(if $(filter command environment,$(origin $(v))),$($(v))))
@@ -30,6 +33,11 @@ include kernel/kernel.mk
 include erofs-utils/utils.mk
 include qemu/qemu.mk
 include ci/ci.mk
+
+# The user's arguments for a goal are checked by arguments-GOAL, if there is such a
+# target: before all that installs, unpacks or builds, as all of that begins with "packages".
+packages: $(MAKECMDGOALS:%=arguments-%)
+arguments-%: ;
 
 .PHONY: help
 help: ## help: this list

@@ -45,6 +45,7 @@ check-utils-series: packages ## check-utils-series: each patch builds with gcc a
 check-utils-huge: utils ## check-utils-huge: fingerprints of files over 4 GiB, in 5 GB of disk space
 	@ci/check -v ci/utils/huge
 
-.PHONY: bench-utils
-bench-utils: utils ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
+.PHONY: bench-utils arguments-bench-utils
+arguments-bench-utils: arguments-rootfs
+bench-utils: utils $(if $(ROOTFS),,rootfs) ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
 	@ci/utils/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)

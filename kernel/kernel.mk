@@ -2,9 +2,7 @@
 
 FLAVOUR ?= fast
 FLAVOURS := fast debug
-ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
-$(error FLAVOUR=$(FLAVOUR) is not one of: $(FLAVOURS))
-endif
+$(call check_word,FLAVOUR,$(FLAVOURS))
 
 # All that depends on the kernel base is in here.
 BASE_BUILD := $(BUILD)/$(BASE)

@@ -36,17 +36,27 @@ kselftests: guest-kernel ## kselftests: build the kselftests of the series for t
 			{ cat $(KSELFTEST_OUT)/log; exit 1; }; \
 	done
 
-.PHONY: shell
-shell: guest guest-kernel ## shell: an interactive guest with IMAGE (default: the golden image) mounted
+.PHONY: shell arguments-shell
+arguments-shell:
+	$(if $(IMAGE),@qemu/vm shell --check --device 'pmem:$(IMAGE)')
+# No tests, and no tools unless an image has to be made with them.
+shell: packages ## shell: an interactive guest with IMAGE (default: the golden image) mounted
+	@$(MAKE) --no-print-directory -s $(GUEST_BASE)
+	@test -e $(KERNEL) || $(MAKE) --no-print-directory kernel
+	@$(if $(SHELL_IMAGE),:,test -e $(MKFS) || $(MAKE) --no-print-directory utils)
 	@image='$(SHELL_IMAGE)'; \
 	KERNEL=$(KERNEL) qemu/vm shell --device "pmem:$${image:-$$(qemu/vm image tree)}" $(SHELL_ARGS)
 
-.PHONY: test
+.PHONY: test arguments-test
+arguments-test:
+	$(if $(T),@qemu/vm test --list $(T) > /dev/null)
 test: guest kselftests ## test: run the guest tests of T (default: all) on FLAVOUR
 	@qemu/vm test --flavour $(FLAVOUR) $(or $(T),--all)
 
 STRESS ?= 900
-.PHONY: stress
+.PHONY: stress arguments-stress
+arguments-stress:
+	$(call check_number,STRESS)
 stress: guest ## stress: page-cache sharing under load and faults on the debug kernel for STRESS=900 seconds
 	@$(MAKE) --no-print-directory guest-kernel FLAVOUR=debug
 	@qemu/vm test --flavour debug --stress $(STRESS) ishare-stress
@@ -78,7 +88,9 @@ export ROOTFS IMAGE
 # Memory devices have no use for data beside the inode: DAX maps whole pages.
 GOLDEN_OPTIONS := -Enoinline_data
 
-.PHONY: rootfs
+.PHONY: rootfs arguments-rootfs
+arguments-rootfs:
+	@qemu/images/rootfs --check
 rootfs: packages utils ## rootfs: make the golden image in build/rootfs (ROOTFS=DIR, IMAGE=FILE: your own)
 	@ci/whole qemu/images/rootfs $(ROOTFS_OUT) $(GOLDEN_OPTIONS)
 
@@ -86,10 +98,11 @@ GUESTS ?= 4
 DEVICES ?= pmem ramdax nvdimm carveout
 # Afterwards two containers on one kernel, or "no".
 CONTAINERS ?= yes
-.PHONY: demo
+.PHONY: demo arguments-demo
+arguments-demo: arguments-rootfs
+	$(call check_word,CONTAINERS,yes no)
+	@qemu/demo --check --guests '$(GUESTS)' --devices '$(DEVICES)'
 demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proof that it is in memory once
-	$(if $(filter-out yes no,$(CONTAINERS)),$(error CONTAINERS=$(CONTAINERS): write yes or no))
-	@qemu/demo --check --guests "$(GUESTS)" --devices "$(DEVICES)"
 	@$(MAKE) --no-print-directory rootfs host-tools guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
 	@mkdir -p $(BASE_BUILD)/demo
@@ -98,19 +111,26 @@ demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proo
 		--devices "$(DEVICES)" --report $(BASE_BUILD)/demo/report.json \
 		$(if $(filter no,$(CONTAINERS)),,--containers $(BASE_BUILD)/containers)
 
-.PHONY: bench
+REPEAT ?= 1
+BENCH_ARGUMENTS = $(ROWS:%=--row '%') --repeat '$(REPEAT)'
+.PHONY: bench arguments-bench
+arguments-bench: arguments-rootfs
+	@qemu/bench --check $(BENCH_ARGUMENTS)
 bench: packages ## bench: instruction counts and memory of each backend (ROWS="ID ...", REPEAT=N)
 	@$(MAKE) --no-print-directory rootfs guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
 	@$(MAKE) --no-print-directory base-kernel
 	@qemu/bench --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
 		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BASE_BUILD)/bench \
-		$(ROWS:%=--row %) --repeat $(or $(REPEAT),1)
+		$(BENCH_ARGUMENTS)
 
 MUTATIONS ?= 0-1999
 # Under emulation the fast kernel needs a tenth of the time, and sees less.
 MUTATIONS_FLAVOUR ?= debug
-.PHONY: mutations
+.PHONY: mutations arguments-mutations
+arguments-mutations:
+	$(call check_word,MUTATIONS_FLAVOUR,$(FLAVOURS))
+	$(if $(shell echo '$(MUTATIONS)' | grep -xE '[0-9]+-[0-9]+'),,$(error MUTATIONS=$(MUTATIONS): write FIRST-LAST, 0-1999 say))
 mutations: guest ## mutations: walk images with changed metadata on each backend, debug kernel (MUTATIONS=0-1999; an hour)
 	@$(MAKE) --no-print-directory kernel FLAVOUR=$(MUTATIONS_FLAVOUR)
 	@qemu/vm run --guests 2 --cpus 2 --timeout 14400 --memory 512M --log $(BASE_BUILD)/log/mutations \
@@ -121,7 +141,10 @@ mutations: guest ## mutations: walk images with changed metadata on each backend
 
 ROW ?= ramdax
 PASS ?= stat
-.PHONY: profile
+PROFILE_ARGUMENTS = --row '$(ROW)' --profile $(PROFILE_PLUGIN) --pass '$(PASS)'
+.PHONY: profile arguments-profile
+arguments-profile: arguments-rootfs
+	@qemu/bench --check $(PROFILE_ARGUMENTS)
 profile: packages ## profile: where the instructions of one pass of make bench go (ROW=ID, PASS=NAME)
 	@$(MAKE) --no-print-directory rootfs guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
@@ -129,4 +152,4 @@ profile: packages ## profile: where the instructions of one pass of make bench g
 	@$(MAKE) --no-print-directory -s $(PROFILE_PLUGIN)
 	@qemu/bench --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
 		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BASE_BUILD)/bench \
-		--row $(ROW) --profile $(PROFILE_PLUGIN) --pass "$(PASS)"
+		$(PROFILE_ARGUMENTS)
