@@ -27,6 +27,12 @@ check: packages utils host-tools guest kernel ## check: run all tests, host and 
 check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse (BASE=: one base)
 	@ONLY_BASES='$(CHOSEN)' ci/check ci/t/series*.t
 
-.PHONY: prove-fixes
-prove-fixes: packages utils guest ## prove-fixes: build the kernel without each fix, and see its test fail (slow)
-	@ci/check -v ci/prove-fixes
+.PHONY: prove-fixes arguments-prove-fixes
+arguments-prove-fixes:
+	@echo | grep -qE -- '$(ONLY)'; [ $$? -lt 2 ]
+prove-fixes: packages utils guest ## prove-fixes: bring each fault back, and see its test fail; slow (ONLY=regex, BASE=: one base)
+	@ONLY='$(ONLY)' ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' ci/check -v ci/prove-fixes
+
+.PHONY: faults
+faults: ## faults: list the faults that were found, and what shows that each is gone
+	@ci/faults

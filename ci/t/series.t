@@ -90,7 +90,10 @@ for base in ${ONLY_BASES:-$(ci/series list)}; do
 			[ "$oldest" != "$newest" ] || break
 		done
 	fi
+	! ci/series list linux | grep -qx "$base" ||
+		check "$base: every mutant in ci/mutants applies to the last series" ci/prove-fixes --applies "$base"
 	grep -l '^Signed-off-by:' "patches/$base"/*/*.patch > "$T/sob"
 	ok $((! $? )) "$base: no patch is signed off, that is the submitter's part"
 done
+check "ci/faults.txt, ci/fixes.txt and ci/mutants name what there is" ci/faults --check
 done_testing
