@@ -33,6 +33,19 @@ arguments-prove-fixes:
 prove-fixes: packages utils guest ## prove-fixes: bring each fault back, and see its test fail; slow (ONLY=regex, BASE=: one base)
 	@ONLY='$(ONLY)' ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' ci/check -v ci/prove-fixes
 
+.PHONY: figures arguments-figures
+arguments-figures:
+	$(if $(IMAGE)$(ROOTFS)$(ROWS),$(error figures are those of the golden image and of all rows; do without IMAGE=, ROOTFS= and ROWS=))
+figures: packages ## figures: run demo, bench and bench-utils, write figures.json and what documents show of it (an hour)
+	@mkdir -p $(BASE_BUILD)/figures $(UTILS_BUILD)/figures
+	@rm -f $(BASE_BUILD)/bench/bench.json
+	@set -o pipefail; $(MAKE) --no-print-directory -s demo | tee $(BASE_BUILD)/figures/demo
+	@# A limit that does not hold is a figure, too; without its results the next step fails.
+	-@$(MAKE) --no-print-directory -s bench
+	@set -o pipefail; $(MAKE) --no-print-directory -s bench-utils | tee $(UTILS_BUILD)/figures/bench-utils
+	@ci/figures collect $(BASE) $(UTILS_BASE)
+	@ci/figures fill
+
 .PHONY: faults
 faults: ## faults: list the faults that were found, and what shows that each is gone
 	@ci/faults
