@@ -42,7 +42,7 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	'[.guests[] | .cached_kib + .buffers_kib] == [0, 0, 0, 0]' \
 	'[.guests[] | .write_attempts == 9 and .writes_that_reached_the_image == 0] | all' \
 	'[.guests[] | .device + " " + .node | sub("[0-9.]+$"; "")] == ["pmem /dev/pmem", "ramdax /dev/dax", "nvdimm /dev/dax", "carveout /dev/pmem"]' \
-	'[.guests[] | .writes[].road | select(test("block device|DAX device"))] | length == 4' \
+	'[.guests[] | .writes[].way | select(test("block device|DAX device"))] | length == 4' \
 	'.guests[0].programs | .shell == "ok" and .perl == "absent"' \
 	'.unique_bytes <= .image_bytes and .unique_bytes > 5000000' \
 	'[.guests[] | (.image_pss_bytes * 4 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
@@ -50,6 +50,9 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	'[.mapped_by[].bytes] | length == 4 and .[3] > 100000' \
 	'[.guests[].image_mapped_bytes] == [range(4) as $i | [.parts[] | select(.mapped_by | index($i)).length] | add]' \
 	'[.guests[].image_rss_bytes] == [range(4) as $i | [.parts[] | select(.touched_by | index($i)).length] | add]' \
+	'[.guests[] | .memory_bytes as $m | .own_guest_bytes > 20000000 and .own_guest_bytes <= $m] | all' \
+	'[.guests[] | .own_qemu_bytes > 1000000 and .own_qemu_bytes < 400000000] | all' \
+	'([.guests[] | .own_guest_bytes + .own_qemu_bytes] | add) == .own_bytes and .host_bytes == .own_bytes + .unique_bytes' \
 	'.private_copies_bytes - .unique_bytes == .saved_bytes and .saved_bytes > .unique_bytes' \
 	'.containers | .contents_ok and .cached_kib_private - .cached_kib_shared == .saved_kib' \
 	'.containers | (.saved_kib / .kernel_saved_kib - 1 | fabs) < 0.02 and .slab_kib_shared - .slab_kib_private == .slab_cost_kib' \
@@ -57,6 +60,17 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	check "report: $q" says "$q"
 done
 check "the image is what it was" test "$sum" = "$(sha256sum < "$T/out/golden.erofs")"
+
+check "of ten guests two verify files, and all share" demo --guests 10
+for q in '.result == "shared" and (.guests | length == 10)' \
+	'[.guests[].verifies] == [range(10) | . < 2]' \
+	'[.guests[:2][] | .files_verified == 43 and .tree_ok and .write_attempts == 9] | all' \
+	'[.guests[2:][] | .programs.stays == "ok" and .write_attempts == 0 and .image_mapped_bytes > 100000] | all' \
+	'[.guests[2:][] | .memory_bytes == 100663296 and .own_guest_bytes < .memory_bytes] | all' \
+	'[.mapped_by[].bytes] | length == 10 and .[9] > 100000' \
+	'.unique_bytes <= .image_bytes'; do
+	check "ten guests: $q" says "$q"
+done
 
 mkdir -p "$T"/kernel/arch/x86/boot
 cp "$KERNEL" "$T/kernel/arch/x86/boot/bzImage"
@@ -66,8 +80,8 @@ fails "one guest proves nothing" 'one guest shares with nobody' \
 	demo --guests 1 --devices pmem --kernel "$bare" --containers "$T/containers"
 check "a kernel without page-cache sharing is said to be one" says \
 	'.containers.skipped == "the kernel has no CONFIG_EROFS_FS_PAGE_CACHE_SHARE"'
-for n in 0 17 x ""; do
-	fails "GUESTS=$n" "GUESTS=$n: between 1 and 16" make -s demo GUESTS="$n"
+for n in 0 257 x ""; do
+	fails "GUESTS=$n" "GUESTS=$n: write a number from 1 to 256" make -s demo GUESTS="$n"
 done
 fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax, nvdimm, carveout" make -s demo DEVICES=blk
 fails "no kind" 'DEVICES: name at least one kind' make -s demo DEVICES=" "

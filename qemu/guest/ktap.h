@@ -22,6 +22,8 @@
 #include <string.h>
 
 static int ktap_number, ktap_failed;
+/* a remark on what is wrong stands there already */
+static bool ktap_told;
 
 /** ktap_begin - the first call; output goes out line by line from here */
 static inline void ktap_begin(void)
@@ -43,15 +45,16 @@ static inline void ktap_note(const char *fmt, ...)
 	putchar('\n');
 }
 
-/* ktap_ok(), with the text of what is not true, or NULL */
+/* ktap_ok(), with the text of what is to be true */
 __attribute__((format(printf, 3, 4)))
 static inline bool ktap_result(bool ok, const char *text, const char *fmt, ...)
 {
 	int error = errno;
 	va_list ap;
 
-	if (!ok && text && strcmp(text, "false"))
+	if (!ok && !ktap_told && strcmp(text, "false"))
 		ktap_note("not so: %s; errno is %d (%s)", text, error, strerror(error));
+	ktap_told = false;
 	ktap_failed += !ok;
 	printf("%sok %d - ", ok ? "" : "not ", ++ktap_number);
 	va_start(ap, fmt);
@@ -76,8 +79,10 @@ static inline bool ktap_result(bool ok, const char *text, const char *fmt, ...)
 
 static inline bool ktap_compared(bool ok, const char *text, long double got, const char *op, long double want)
 {
-	if (!ok)
+	if (!ok) {
 		ktap_note("%s is %.19Lg, wanted %s %.19Lg", text, got, op, want);
+		ktap_told = true;
+	}
 	return ok;
 }
 
@@ -95,22 +100,26 @@ static inline bool ktap_compared(bool ok, const char *text, long double got, con
 	ktap_compared(ktap_got op ktap_want, #got, ktap_got, #op, ktap_want); })
 
 /** ktap_eq - one result: is @got the number @want? */
-#define ktap_eq(got, want, ...) ktap_result(ktap_is(got, ==, want), NULL, __VA_ARGS__)
+#define ktap_eq(got, want, ...) ktap_result(ktap_is(got, ==, want), #got, __VA_ARGS__)
 
 /* What ktap_fails() is about, with a remark. */
-static inline bool ktap_failed_with(bool failed, int error, const char *text)
+static inline bool ktap_failed_with(bool failed, int wanted, const char *text)
 {
-	if (!failed || errno != error)
-		ktap_note("%s: %s, errno is %d (%s), wanted %d", text, failed ? "so" : "not so", errno,
-			  strerror(errno), error);
-	return failed && errno == error;
+	int error = errno;
+
+	if (failed && error == wanted)
+		return true;
+	ktap_note("%s: %s, errno is %d (%s), wanted %d (%s)", text, failed ? "so" : "not so", error,
+		  strerror(error), wanted, strerror(wanted));
+	ktap_told = true;
+	return false;
 }
 
-/** ktap_fails - one result: does @failure hold, and leave @error in errno? */
+/** ktap_fails - one result: does @failure hold, and has it left @error in errno? */
 #define ktap_fails(failure, error, ...) \
-	ktap_result(ktap_failed_with((errno = 0, (failure)), error, #failure), NULL, __VA_ARGS__)
+	ktap_result(ktap_failed_with((failure), error, #failure), #failure, __VA_ARGS__)
 
-/** ktap_skip - one result that could not be had, and why */
+/** ktap_skip - one result that cannot be found here, and why */
 static inline void ktap_skip(const char *name, const char *why)
 {
 	printf("ok %d - %s # SKIP %s\n", ++ktap_number, name, why);

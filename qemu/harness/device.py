@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kinds of devices that a guest can have, one class each.
 
-A class says all that there is to say of its kind: how it is written on the command
-line, what QEMU is told, what the kernel is told, what init is told, how an image on
-it is mounted, and its line in the help and in Documentation/harness.md.  A new kind
+A class holds everything about its kind: its syntax on the command line, QEMU's
+arguments, the kernel parameters, the line for init, the command that mounts an image,
+and its line in the help and in Documentation/harness.md.  A new kind
 is one more class here, in the list at the end.
 """
 import json
@@ -93,7 +93,7 @@ class Device:
         raise NotImplementedError
 
     def kernel_words(self):
-        """Kernel parameters by which the kernel hears of it."""
+        """Kernel parameters that describe it."""
         return []
 
     def ranges(self):

@@ -106,7 +106,7 @@ class Loop:
             self.selector.register(source, selectors.EVENT_READ, call)
 
     def stop(self, guest):
-        """Take leave of a guest that has ended."""
+        """Stop watching a guest that has ended, and close it."""
         for source, _ in guest.sources():
             # KeyError: its end was reached and it is not watched any more.
             with contextlib.suppress(KeyError):

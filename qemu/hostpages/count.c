@@ -104,7 +104,7 @@ static bool can_see_pfns(void)
  * @wanted: what the user asked for
  *
  * Return: HP_KPAGECOUNT or HP_PAGEMAP.  Ends the program if HP_KPAGECOUNT was
- * asked for and cannot be had.
+ * asked for and is not possible.
  */
 enum hp_method hp_best_method(enum hp_method wanted)
 {

@@ -82,7 +82,7 @@ static bool take_line(const struct hp *hp, struct hp_guest *g, const char *line)
  * @hp: the run; the image is known
  * @spec: "PID:FILE"
  *
- * Ends the program if that is not to be had, or no such file.
+ * Ends the program if the file cannot be read, or holds something else.
  */
 void hp_add_guest(struct hp *hp, const char *spec)
 {

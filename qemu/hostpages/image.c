@@ -84,7 +84,7 @@ static uint64_t image_bytes(const struct hp_image *img)
 	if (!S_ISBLK(img->st.st_mode))
 		return img->st.st_size;
 	if (!img->readable || ioctl(img->fd, BLKGETSIZE64, &bytes))
-		hp_die("%s: the size of this block device is not to be had: it cannot be opened",
+		hp_die("%s: this block device cannot be opened, so its size is unknown",
 		       img->path);
 	return bytes;
 }

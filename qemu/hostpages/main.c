@@ -35,7 +35,7 @@ static const char usage[] =
 "  --method=METHOD  kpagecount: page frames and the kernel's map counts; sees\n"
 "                               processes outside the list too; needs root\n"
 "                   pagemap:    file offsets alone; exact among the users given\n"
-"                   auto:       kpagecount if it can be had (the default)\n"
+"                   auto:       kpagecount if that is possible (the default)\n"
 "  --help           this text\n"
 "\n"
 "A deleted image is given by the name it had, or as /proc/PID/fd/N or\n"

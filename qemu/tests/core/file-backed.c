@@ -39,7 +39,8 @@ int main(void)
 	ktap_begin();
 	mkdir("/m", 0755);
 	mkdir("/box", 0755);
-	ktap_ok(!mount("/dev/harness/blk1", "/box", "erofs", MS_RDONLY, NULL), "mount the image that holds an image");
+	ktap_ok(!mount("/dev/harness/blk1", "/box", "erofs", MS_RDONLY, NULL),
+		"mount the image that holds an image");
 	ktap_ok(!mount("/box/image", "/m", "erofs", MS_RDONLY, NULL), "mount that from its file");
 	/* no content: lockdep takes the page cache of both EROFS for one */
 	ktap_ok(direct_as_said("f.65536", &can) && !can, "no direct I/O, and statx says so");

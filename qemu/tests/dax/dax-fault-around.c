@@ -45,8 +45,8 @@ int main(void)
 	ktap_begin();
 	ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount");
 	fd = open("/mnt/data.1000003", O_RDONLY);
-	ktap_ok(fd >= 0 && !fstat(fd, &st) && st.st_size == 1000003, "open");
-	ktap_ok(read(fd, data, sizeof(data)) == st.st_size, "read");
+	ktap_ok(ktap_is(fd, >=, 0) && !fstat(fd, &st) && ktap_is(st.st_size, ==, 1000003), "open");
+	ktap_eq(read(fd, data, sizeof(data)), st.st_size, "read");
 	max = st.st_size / PAGE / AROUND + STRAY_FAULTS;
 
 	for (int i = 0; i < 4; i++) {
@@ -59,17 +59,17 @@ int main(void)
 		}
 		n = touch(p, st.st_size, &sum);
 		ktap_note("%ld faults for %ld pages", n, (long)st.st_size / PAGE + 1);
-		ktap_ok(n <= max, i & 2 ? "private mapping" : "shared mapping");
+		ktap_ok(ktap_is(n, <=, max), i & 2 ? "private mapping" : "shared mapping");
 		ktap_ok(!memcmp(p, data, st.st_size), "its content");
 		if (i & 2) {
 			/* what was mapped around is not writable without a copy */
 			memset(p, 0x5a, st.st_size);
-			ktap_ok(p[0] == 0x5a && p[st.st_size - 1] == 0x5a, "written");
+			ktap_ok(ktap_is(p[0], ==, 0x5a) && ktap_is(p[st.st_size - 1], ==, 0x5a), "written");
 		}
 		munmap(p, st.st_size);
 	}
 	p = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	ktap_ok(p != MAP_FAILED && !memcmp(p, data, st.st_size), "writes to copies stay there");
+	ktap_ok(ktap_is(p, !=, MAP_FAILED) && !memcmp(p, data, st.st_size), "writes to copies stay there");
 	munmap(p, st.st_size);
 	close(fd);
 	ktap_ok(!umount("/mnt"), "unmount");

@@ -100,7 +100,7 @@ static void test_chunks(const char *dir)
 	for (int i = 0; i < 5; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		maps[i] = map_file(path);
-		if (!ktap_ok(maps[i].p != MAP_FAILED, "map %s", path))
+		if (!ktap_ok(ktap_is(maps[i].p, !=, MAP_FAILED), "map %s", path))
 			return;
 		touch(maps[i]);
 	}
@@ -113,7 +113,8 @@ static void test_chunks(const char *dir)
 	again = map_file(path);
 	n = faults_in_turns(maps[0].p, again.p);
 	ktap_note("%ld faults in %d rounds", n, ROUNDS);
-	ktap_ok(n <= STRAY_FAULTS, "%s: two mappings of one page do not take it from each other", path);
+	ktap_ok(ktap_is(n, <=, STRAY_FAULTS),
+		"%s: two mappings of one page do not take it from each other", path);
 	munmap((void *)again.p, again.len);
 
 	/* One inode goes, its pages stay right for the other one. */
@@ -142,19 +143,21 @@ static void test_mixed_sizes(const char *path)
 
 	pmd = mmap(aligned, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
 	pte = mmap(aligned + 3 * huge + PAGE, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
-	if (!ktap_ok(fd >= 0 && pmd != MAP_FAILED && pte != MAP_FAILED, "%s: map it twice", path))
+	if (!ktap_ok(ktap_is(fd, >=, 0) && ktap_is(pmd, !=, MAP_FAILED) &&
+	    ktap_is(pte, !=, MAP_FAILED), "%s: map it twice", path))
 		return;
 	n = page_faults();
 	touch((struct map){ pmd, 2 * huge });
 	n = page_faults() - n;
 	ktap_note("%ld faults", n);
-	ktap_ok(n <= STRAY_FAULTS, "%s: aligned, 4 MiB are mapped by 2 MiB pages", path);
+	ktap_ok(ktap_is(n, <=, STRAY_FAULTS), "%s: aligned, 4 MiB are mapped by 2 MiB pages", path);
 	for (size_t at = 0; at < 2 * huge; at += PAGE)
 		same &= !memcmp(pmd + at, pte + at, PAGE);
 	ktap_ok(same, "%s: 2 MiB and 4 KiB mappings have the same bytes", path);
 	n = faults_in_turns(pmd + 5 * PAGE, pte + 5 * PAGE);
 	ktap_note("%ld faults in %d rounds", n, ROUNDS);
-	ktap_ok(n <= STRAY_FAULTS, "%s: mappings of both sizes do not take pages from each other", path);
+	ktap_ok(ktap_is(n, <=, STRAY_FAULTS),
+		"%s: mappings of both sizes do not take pages from each other", path);
 	munmap(area, 16 << 20);
 	close(fd);
 }

@@ -144,29 +144,36 @@ int main(void)
 		ktap_note("%s", strerror(error));
 	driver(BUS_ND "nd_pmem/unbind", "namespace0.0");
 	driver(BUS_ND "nd_pmem/bind", "namespace0.0");
-	if (!ktap_ok(image_can_be_mapped() && is_bound("device_dax"), "the kernel finds a DAX device, for device_dax") ||
+	if (!ktap_ok(image_can_be_mapped() &&
+	    is_bound("device_dax"), "the kernel finds a DAX device, for device_dax") ||
 	    !ktap_ok(!glob(BUS_ND "dax_pmem/dax*", 0, NULL, &namespaces), "of a namespace in devdax mode"))
 		return ktap_end();
 
 	for (int round = 1; round <= ROUNDS; round++) {
 		ktap_ok(image_can_be_mapped(), "%d: device_dax maps the image", round);
-		ktap_ok(!mounts() && errno == EOPNOTSUPP, "%d: it cannot be mounted", round);
-		ktap_ok(times_said("not in fsdev mode, bind it to /sys/bus/dax/drivers/fsdev_dax"), "%d: it is said why", round);
-		ktap_ok(driver(BUS_DAX "fsdev_dax/bind", "dax0.0") == EBUSY && is_bound("device_dax"),
+		ktap_fails(!mounts(), EOPNOTSUPP, "%d: it cannot be mounted", round);
+		ktap_ok(times_said("not in fsdev mode, bind it to /sys/bus/dax/drivers/fsdev_dax"),
+			"%d: it is said why", round);
+		ktap_ok(ktap_is(driver(BUS_DAX "fsdev_dax/bind", "dax0.0"), ==, EBUSY) &&
+			is_bound("device_dax"),
 			"%d: fsdev_dax gets it only after an unbind", round);
-		ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0") &&
+		ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") &&
+			!driver(BUS_DAX "fsdev_dax/bind", "dax0.0") &&
 			is_bound("fsdev_dax"), "%d: go over to fsdev_dax", round);
 		errno = 0;
-		ktap_ok(!magic_by_mapping() && errno == ENXIO, "%d: its node cannot be mapped", round);
+		ktap_fails(!magic_by_mapping(), ENXIO, "%d: its node cannot be mapped", round);
 		ktap_ok(mounts() && content_is_right(), "%d: mount it, with all of its content", round);
-		ktap_ok(driver(BUS_DAX "fsdev_dax/unbind", "dax0.0") == EBUSY && is_bound("fsdev_dax"),
+		ktap_ok(ktap_is(driver(BUS_DAX "fsdev_dax/unbind", "dax0.0"), ==, EBUSY) &&
+			is_bound("fsdev_dax"),
 			"%d: unbind is refused while mounted", round);
 		ktap_ok(driver(BUS_DAX "device_dax/bind", "dax0.0") && is_bound("fsdev_dax"),
 			"%d: so is another driver", round);
 		ktap_ok(content_is_right() && !umount("/mnt"), "%d: the mount has not noticed", round);
-		ktap_ok(!driver(BUS_DAX "fsdev_dax/unbind", "dax0.0") && is_bound("") && !mounts() && errno == ENXIO,
+		ktap_ok(!driver(BUS_DAX "fsdev_dax/unbind", "dax0.0") && is_bound("") && !mounts() &&
+			ktap_is(errno, ==, ENXIO),
 			"%d: without a driver there is no mount", round);
-		ktap_ok(!driver(BUS_DAX "device_dax/bind", "dax0.0") && is_bound("device_dax"), "%d: and back", round);
+		ktap_ok(!driver(BUS_DAX "device_dax/bind", "dax0.0") &&
+			is_bound("device_dax"), "%d: and back", round);
 	}
 
 	/* the namespace goes, and with it the device */
@@ -176,9 +183,9 @@ int main(void)
 	fd = open("/mnt/data.65536", O_RDONLY);
 	namespace = strrchr(namespaces.gl_pathv[0], '/') + 1;
 	ktap_ok(!driver(BUS_ND "dax_pmem/unbind", namespace), "remove the namespace under it");
-	ktap_ok(pread(fd, &c, 1, 8192) < 0 && errno == EIO, "an open file gives EIO");
+	ktap_fails(pread(fd, &c, 1, 8192) < 0, EIO, "an open file gives EIO");
 	close(fd);
-	ktap_ok(access("/mnt/one", F_OK) && errno == EIO, "a lookup gives EIO");
+	ktap_fails(access("/mnt/one", F_OK), EIO, "a lookup gives EIO");
 	ktap_ok(!umount("/mnt"), "unmount what is left");
 	ktap_ok(!driver(BUS_ND "dax_pmem/bind", namespace), "the namespace comes back");
 	ktap_ok(image_can_be_mapped() && is_bound("device_dax"), "with the device and its content");

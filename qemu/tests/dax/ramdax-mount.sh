@@ -11,19 +11,12 @@
 # range: ram:2M@16M
 # range: odd:1M@{ramdax3.address}
 # range: nonsense
-. /harness/ktap.sh
+. /harness/rc
 
-drivers=/sys/bus/dax/drivers
-device() { basename "$(realpath "/dev/harness/$1")"; }
 other=$(device ramdax0)
 golden=$(device ramdax1)
 small=$(device ramdax2)
 short=$(device ramdax3)
-links() { (cd "$1" && find . -type l | sort | while read -r l; do echo "$l $(readlink "$l")"; done) | cmp - "$1/LINKS"; }
-cached() { awk '/^(Buffers|Cached):/ { n += $2 } END { print n }' /proc/meminfo; }
-# busybox gives 255 for what others give 1 for
-try_mount() { mount "$@" || return 1; }
-said() { dmesg | grep -qE -e "$1"; }
 
 check "a range is a device, ready to be mounted" test -c "/dev/$golden" -a -e $drivers/fsdev_dax/$golden
 check "System RAM is no carve-out" said "$CARVEOUT_DRIVER .*overlaps System RAM"
@@ -33,7 +26,7 @@ check "a range must be spelled right" said "$CARVEOUT_DRIVER: 'nonsense' is not 
 
 before=$(cached)
 check "mount" mount -t erofs /dev/$golden /mnt
-check "content" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
+check "content" content /mnt
 check "symbolic links" links /mnt
 after=$(cached)
 check "no page cache is left, $((after - before)) KiB" test $((after - before)) -le 16
@@ -52,7 +45,7 @@ check "whatever the node is called" mount -t erofs /tmp/a/image /mnt
 check "of which others can have the name" mount -t erofs /tmp/b/image /tmp/second
 check "both are there" test -d /sys/fs/erofs/$golden/dax -a -d /sys/fs/erofs/$other/dax -a ! -e /sys/fs/erofs/image
 umount /tmp/second
-check "and the first one stays" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
+check "and the first one stays" content /mnt
 
 fails "unbind is refused while mounted" 'busy' sh -c "echo $golden > $drivers/fsdev_dax/unbind"
 fails "dax=never is refused, by remount too" 'nvalid argument' try_mount -o remount,ro,dax=never /mnt
@@ -77,6 +70,6 @@ check "no other driver gets read-only memory" test ! -e $drivers/device_dax/$gol
 echo $golden > $drivers/device_dax/remove_id
 check "bind again" sh -c "echo $golden > $drivers/fsdev_dax/bind"
 check "and mount again" mount -t erofs /dev/$golden /mnt
-check "with all of its content" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
+check "with all of its content" content /mnt
 umount /mnt
 done_testing

@@ -4,8 +4,7 @@
 # image: tree tree -Enoinline_data
 # device: ramdax:tree
 # device: pmem:tree
-. /harness/ktap.sh
-. /harness/dax.sh
+. /harness/rc
 
 node() { ls /dev/dax*.0 2>/dev/null; }
 
@@ -31,7 +30,7 @@ remove "echo $namespace > /sys/bus/nd/drivers/nd_pmem/unbind"
 check "unmount what is left" umount /mnt
 check "it comes back" sh -c "echo $namespace > /sys/bus/nd/drivers/nd_pmem/bind; test -b /dev/pmem0"
 check "and can be mounted" mount -t erofs -o dax=always /dev/pmem0 /mnt
-check "with all of its content" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
+check "with all of its content" content /mnt
 umount /mnt
 
 # --- a DAX device
@@ -41,7 +40,7 @@ remove "echo $CARVEOUT_DRIVER.0 > $carveout_driver/unbind"
 mkdir /tmp/new
 check "the device comes back under its name" sh -c "echo $CARVEOUT_DRIVER.0 > $carveout_driver/bind; test -c $(node)"
 check "it can be mounted beside the dead one" mount -t erofs "$(node)" /tmp/new
-check "with all of its content" sh -c 'cd /tmp/new && sha256sum -c SHA256SUMS'
+check "with all of its content" content /tmp/new
 check "unmount the dead one" umount /mnt
 check "unmount the new one" umount /tmp/new
 done_testing

@@ -25,7 +25,7 @@ int main(void)
 	pid_t pid;
 
 	ktap_begin();
-	/* a mount that is told later to use DAX is not the holder of the device */
+	/* a mount that turns DAX on later is not the holder of the device */
 	ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, NULL), "mount the image");
 	ktap_ok(!mount(NULL, "/mnt", NULL, MS_RDONLY | MS_REMOUNT, "dax=always"), "turn DAX on");
 	fd = open("/mnt/one", O_RDONLY | O_CLOEXEC);

@@ -146,6 +146,7 @@ static void try_mount(const char *what, const char *device, const char *options)
 	uint64_t base;
 	struct child shared, private, early;
 	int deaths, fd;
+	ssize_t n;
 	char *p;
 
 	if (!ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mount", what))
@@ -159,7 +160,8 @@ static void try_mount(const char *what, const char *device, const char *options)
 	base = page_frame(p);
 	munmap(p, PAGE);
 	close(fd);
-	if (!ktap_ok(base && file > 0 && tail > 0 && metadata > 0, "%s: places of a file, a tail, a directory", what))
+	if (!ktap_ok(base && ktap_is(file, >, 0) && ktap_is(tail, >, 0) &&
+	    ktap_is(metadata, >, 0), "%s: places of a file, a tail, a directory", what))
 		return;
 	base -= file / PAGE;
 	first_frame = base;
@@ -168,32 +170,35 @@ static void try_mount(const char *what, const char *device, const char *options)
 	shared = map_in_child("/mnt/data.65536", MAP_SHARED, LATER);
 	private = map_in_child("/mnt/data.65536", MAP_PRIVATE, LATER);
 	early = map_in_child("/mnt/data.65536", MAP_SHARED, NEVER);
-	ktap_ok(page_poison(base + file / PAGE + BAD), "%s: an error in a page that is mapped is handled", what);
-	ktap_ok(child_status(early) == BUS_MCEERR_AO, "%s: who asked for it hears of it at once", what);
-	ktap_ok(child_status(shared) < 100, "%s: who maps it gets SIGBUS there", what);
-	ktap_ok(child_status(private) < 100, "%s: through a private mapping too", what);
-	ktap_ok(child_status(map_in_child("/mnt/data.65536", MAP_SHARED, NOW)) < 100,
-		"%s: who maps it later gets SIGBUS there, and the pages around it", what);
-	ktap_ok(read_at("/mnt/data.65536", after, PAGE, BAD * PAGE) == -EIO, "%s: read gives EIO", what);
-	ktap_ok(read_at("/mnt/data.65536", after, sizeof(after), 0) == BAD * PAGE &&
+	ktap_ok(page_poison(base + file / PAGE + BAD),
+		"%s: an error in a page that is mapped is handled", what);
+	ktap_eq(child_status(early), BUS_MCEERR_AO, "%s: a process that asked for early signals gets one", what);
+	ktap_ok(ktap_is(child_status(shared), <, 100), "%s: a process that maps it gets SIGBUS there", what);
+	ktap_ok(ktap_is(child_status(private), <, 100), "%s: through a private mapping too", what);
+	ktap_ok(ktap_is(child_status(map_in_child("/mnt/data.65536", MAP_SHARED, NOW)), <, 100),
+		"%s: a process that maps it later gets SIGBUS there, and the pages around it", what);
+	ktap_eq(read_at("/mnt/data.65536", after, PAGE, BAD * PAGE), -EIO, "%s: read gives EIO", what);
+	ktap_ok(ktap_is(read_at("/mnt/data.65536", after, sizeof(after), 0), ==, BAD * PAGE) &&
 		!memcmp(before, after, BAD * PAGE), "%s: read ends before it", what);
-	ktap_ok(read_at("/mnt/data.65536", after, sizeof(after), (BAD + 1) * PAGE) == (ssize_t)((16 - BAD - 1) * PAGE) &&
-		!memcmp(before + (BAD + 1) * PAGE, after, (16 - BAD - 1) * PAGE), "%s: what is behind it can be read", what);
+	n = read_at("/mnt/data.65536", after, sizeof(after), (BAD + 1) * PAGE);
+	ktap_ok(ktap_is(n, ==, (16 - BAD - 1) * PAGE) && !memcmp(before + (BAD + 1) * PAGE, after, n),
+		"%s: what is behind it can be read", what);
 
 	/* in a block of a file with an inline tail, which is read in another way */
 	ktap_ok(page_poison(base + tail / PAGE) || errno == EBUSY, "%s: an error in a page that nobody maps", what);
-	ktap_ok(read_at("/mnt/data.4097", after, PAGE, 0) == -EIO, "%s: read gives EIO", what);
-	ktap_ok(read_at("/mnt/data.4097", after, PAGE, PAGE) == 1, "%s: the tail can be read", what);
-	ktap_ok(read_at("/mnt/one", after, 1, 0) == 1 && !access("/mnt/many/a-rather-long-name-so-that-it-takes-several-blocks-7", F_OK),
+	ktap_eq(read_at("/mnt/data.4097", after, PAGE, 0), -EIO, "%s: read gives EIO", what);
+	ktap_eq(read_at("/mnt/data.4097", after, PAGE, PAGE), 1, "%s: the tail can be read", what);
+	ktap_ok(ktap_is(read_at("/mnt/one", after, 1, 0), ==, 1) &&
+		!access("/mnt/many/a-rather-long-name-so-that-it-takes-several-blocks-7", F_OK),
 		"%s: the mount lives on", what);
 
 	/* in metadata */
 	deaths = times_said("memory error in metadata");
 	ktap_ok(page_poison(base + metadata / PAGE), "%s: an error in a directory", what);
-	ktap_ok(access("/mnt/many/a", F_OK) && errno == EIO, "%s: a lookup in it gives EIO", what);
-	ktap_ok(access("/mnt/bin/script", F_OK) && errno == EIO, "%s: so does one elsewhere", what);
-	ktap_ok(read_at("/mnt/one", after, 1, 0) == -EIO, "%s: so does a read", what);
-	ktap_ok(times_said("memory error in metadata") == deaths + 1, "%s: the mount says so once", what);
+	ktap_fails(access("/mnt/many/a", F_OK), EIO, "%s: a lookup in it gives EIO", what);
+	ktap_fails(access("/mnt/bin/script", F_OK), EIO, "%s: so does one elsewhere", what);
+	ktap_eq(read_at("/mnt/one", after, 1, 0), -EIO, "%s: so does a read", what);
+	ktap_eq(times_said("memory error in metadata"), deaths + 1, "%s: the mount says so once", what);
 	ktap_ok(!umount("/mnt"), "%s: unmount", what);
 }
 
@@ -211,14 +216,14 @@ int main(void)
 
 	/* the driver of the DAX device knows what the mount before was told */
 	ktap_ok(!mount(dax, "/mnt", "erofs", MS_RDONLY, NULL), "a device with errors can be mounted");
-	ktap_ok(read_at("/mnt/data.65536", &byte, 1, BAD * PAGE) == -EIO, "its errors are not forgotten");
-	ktap_ok(read_at("/mnt/one", &byte, 1, 0) == 1, "other data can be read");
+	ktap_eq(read_at("/mnt/data.65536", &byte, 1, BAD * PAGE), -EIO, "its errors are not forgotten");
+	ktap_eq(read_at("/mnt/one", &byte, 1, 0), 1, "other data can be read");
 	umount("/mnt");
 	/* which is an error that nobody handles, since nobody has the device */
 	page_poison(first_frame);
 	deaths = times_said("memory error in metadata");
-	ktap_ok(mount(dax, "/mnt", "erofs", MS_RDONLY, NULL) && errno == EIO,
+	ktap_fails(mount(dax, "/mnt", "erofs", MS_RDONLY, NULL), EIO,
 		"a device whose superblock is lost cannot be mounted");
-	ktap_ok(times_said("memory error in metadata") == deaths + 1, "and it is said why");
+	ktap_eq(times_said("memory error in metadata"), deaths + 1, "and it is said why");
 	return ktap_end();
 }

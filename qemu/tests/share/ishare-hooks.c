@@ -135,7 +135,7 @@ static int run(int n)
 	return status_of(pid);
 }
 
-/* A process that has busybox of a mount mapped, and does what it is told. */
+/* A process that has busybox of a mount mapped, and takes commands. */
 struct user {
 	pid_t pid;
 	int in, out;
@@ -227,33 +227,40 @@ static void uprobes(int probed, int first)
 	struct user users[2];
 
 	ktap_ok(share(first) && share(!first), "mount both");
-	ktap_ok(probe("start", probed, entry, true) && hits("start") == 0,
+	ktap_ok(probe("start", probed, entry, true) && ktap_is(hits("start"), ==, 0),
 		"probe a file that nobody has opened, of the image %s", how);
-	ktap_ok(!run(other) && hits("start") == 0, "a program of the other image does not hit it");
-	ktap_ok(!run(probed) && hits("start") == 1, "the program itself does");
+	ktap_ok(!run(other) && ktap_is(hits("start"), ==, 0), "a program of the other image does not hit it");
+	ktap_ok(!run(probed) && ktap_is(hits("start"), ==, 1), "the program itself does");
 	put("/proc/sys/vm/drop_caches", "3");
-	ktap_ok(!run(probed) && !run(other) && hits("start") == 2, "also when it had to be read again");
-	ktap_ok(probe("start2", other, entry, true) && !run(other) && hits("start2") == 1 && hits("start") == 2 &&
-		!run(probed) && hits("start2") == 1 && hits("start") == 3, "probes in both: each has its own hits");
-	ktap_ok(umount(dirs[probed]) && errno == EBUSY, "a mount with a probe is busy");
-	ktap_ok(probe("start", probed, entry, false) && probe("start2", other, entry, false), "remove the probes");
+	ktap_ok(!run(probed) && !run(other) &&
+		ktap_is(hits("start"), ==, 2), "also when it had to be read again");
+	ktap_ok(probe("start2", other, entry, true) && !run(other) && ktap_is(hits("start2"), ==, 1) &&
+		ktap_is(hits("start"), ==, 2) &&
+		!run(probed) && ktap_is(hits("start2"), ==, 1) &&
+		ktap_is(hits("start"), ==, 3), "probes in both: each has its own hits");
+	ktap_fails(umount(dirs[probed]), EBUSY, "a mount with a probe is busy");
+	ktap_ok(probe("start", probed, entry, false) &&
+		probe("start2", other, entry, false), "remove the probes");
 
 	for (int i = 0; i < 2; i++)
 		user_start(&users[i], i);
 	mine = user_do(&users[probed], 'c');
 	theirs = user_do(&users[other], 'c');
-	ktap_ok(mine.frame && mine.frame == theirs.frame && mine.byte == 0xc3, "programs that run have the same pages");
-	ktap_ok(probe("late", probed, ret, true) && user_do(&users[probed], 'l').byte == 0xcc,
+	ktap_ok(mine.frame && ktap_is(mine.frame, ==, theirs.frame) &&
+		ktap_is(mine.byte, ==, 0xc3), "programs that run have the same pages");
+	ktap_ok(probe("late", probed, ret, true) && ktap_is(user_do(&users[probed], 'l').byte, ==, 0xcc),
 		"a probe reaches a mapping that is there");
-	ktap_ok(user_do(&users[other], 'l').byte == 0xc3 && byte_of_file(probed, ret) == 0xc3 &&
-		byte_of_file(other, ret) == 0xc3, "and nobody else sees it");
+	ktap_ok(ktap_is(user_do(&users[other], 'l').byte, ==, 0xc3) &&
+		ktap_is(byte_of_file(probed, ret), ==, 0xc3) &&
+		ktap_is(byte_of_file(other, ret), ==, 0xc3), "and nobody else sees it");
 	user_do(&users[other], 'c');
-	ktap_ok(hits("late") == 0, "a call in the other one does not hit it");
+	ktap_eq(hits("late"), 0, "a call in the other one does not hit it");
 	user_do(&users[probed], 'c');
-	ktap_ok(hits("late") == 1, "a call in its own does");
+	ktap_eq(hits("late"), 1, "a call in its own does");
 	ktap_ok(probe("late", probed, ret, false), "remove it");
 	mine = user_do(&users[probed], 'c');
-	ktap_ok(mine.byte == 0xc3 && mine.frame == theirs.frame, "its own copy of the page goes with it");
+	ktap_ok(ktap_is(mine.byte, ==, 0xc3) &&
+		ktap_is(mine.frame, ==, theirs.frame), "its own copy of the page goes with it");
 	for (int i = 0; i < 2; i++)
 		user_end(&users[i]);
 	ktap_ok(!umount(dirs[0]) && !umount(dirs[1]), "unmount both");
@@ -294,7 +301,8 @@ static void landlock(void)
 	b = open("/mnt/b/data.65536", O_RDONLY);
 	x = mmap(NULL, 4096, PROT_READ, MAP_SHARED, a, 8192);
 	y = mmap(NULL, 4096, PROT_READ, MAP_SHARED, b, 8192);
-	ktap_ok(*x == *y && page_frame(x) && page_frame(x) == page_frame(y), "two files are in the same pages");
+	ktap_ok(ktap_is(*x, ==, *y) && page_frame(x) &&
+		ktap_is(page_frame(x), ==, page_frame(y)), "two files are in the same pages");
 	munmap(x, 4096);
 	munmap(y, 4096);
 	close(a);
@@ -303,13 +311,16 @@ static void landlock(void)
 		const char *own = i ? "/mnt/b/data.65536" : "/mnt/a/data.65536";
 		const char *equal = i ? "/mnt/a/data.65536" : "/mnt/b/data.65536";
 
-		ktap_ok(with_landlock(reads, dirs[i], own) == 0 && with_landlock(reads, dirs[i], equal) == EACCES,
+		ktap_ok(ktap_is(with_landlock(reads, dirs[i], own), ==, 0) &&
+			ktap_is(with_landlock(reads, dirs[i], equal), ==, EACCES),
 			"a rule for the %s mount covers its file, not the equal one", i ? "second" : "first");
-		ktap_ok(with_landlock(reads, own, own) == 0 && with_landlock(reads, own, equal) == EACCES,
+		ktap_ok(ktap_is(with_landlock(reads, own, own), ==, 0) &&
+			ktap_is(with_landlock(reads, own, equal), ==, EACCES),
 			"so does a rule for the file itself");
 	}
-	ktap_ok(with_landlock(runs, "/mnt/b", "/mnt/b/bin/busybox") == 0 &&
-		with_landlock(runs, "/mnt/b", "/mnt/a/bin/busybox") == EACCES, "and one for running programs");
+	ktap_ok(ktap_is(with_landlock(runs, "/mnt/b", "/mnt/b/bin/busybox"), ==, 0) &&
+		ktap_is(with_landlock(runs, "/mnt/b", "/mnt/a/bin/busybox"), ==, EACCES),
+			"and one for running programs");
 	ktap_ok(!umount("/mnt/a") && !umount("/mnt/b"), "unmount both");
 }
 
@@ -405,23 +416,26 @@ static void tracepoints(void)
 	close(a);
 	a = open(files[0], O_RDONLY);
 	ktap_ok(!next_event(pipe, &event), "not the second");
-	ktap_ok(pread(a, &byte, 1, 0) == 1 && !next_event(pipe, &event), "nor a read");
+	ktap_ok(ktap_is(pread(a, &byte, 1, 0), ==, 1) && !next_event(pipe, &event), "nor a read");
 	pages = cached_pages();
 	b = open(files[1], O_RDONLY);
 	ktap_ok(pages && is_next(pipe, "attach", &st[1], &shared, pages, pages),
 		"attach: the file of the other mount, %lu pages are there", pages);
 	close(a);
 	umount("/mnt/a");
-	ktap_ok(is_next(pipe, "detach", &st[0], &shared, pages, pages), "detach: its file leaves with the first mount");
-	ktap_ok(pread(b, &byte, 1, 0) == 1 && !next_event(pipe, &event), "what is there needs no provider");
+	ktap_ok(is_next(pipe, "detach", &st[0], &shared, pages, pages),
+		"detach: its file leaves with the first mount");
+	ktap_ok(ktap_is(pread(b, &byte, 1, 0), ==, 1) &&
+		!next_event(pipe, &event), "what is there needs no provider");
 	/* the page that is to be read can be there when its provider is chosen */
-	ktap_ok(pread(b, &byte, 1, 1000002) == 1 &&
+	ktap_ok(ktap_is(pread(b, &byte, 1, 1000002), ==, 1) &&
 		is_next(pipe, "switch", &st[1], &shared, pages, cached_pages()), "switch: the other one serves reads");
-	ktap_ok(pread(b, &byte, 1, 500000) == 1 && !next_event(pipe, &event), "once");
+	ktap_ok(ktap_is(pread(b, &byte, 1, 500000), ==, 1) && !next_event(pipe, &event), "once");
 	pages = cached_pages();
 	close(b);
 	umount("/mnt/b");
-	ktap_ok(is_next(pipe, "detach", &st[1], &shared, pages, pages) && !next_event(pipe, &event), "detach: the last one");
+	ktap_ok(is_next(pipe, "detach", &st[1], &shared, pages, pages) &&
+		!next_event(pipe, &event), "detach: the last one");
 	close(pipe);
 }
 

@@ -9,33 +9,28 @@
 # device: ramdax:zstd
 # device: pmem:base
 # device: blk:next
-. /harness/ktap.sh
-
-content() { (cd "/mnt/$1" && sha256sum -c SHA256SUMS); }
-stat_of() { cat /sys/fs/erofs/inode_share/$1; }
-drop() { echo 3 > /proc/sys/vm/drop_caches; }
-o=ro,inode_share,domain_id=d
+. /harness/rc
 
 mkdir -p /mnt/plain /mnt/zstd /mnt/pmem /mnt/blk
-check "mount a DAX device" mount -t erofs -o $o /dev/harness/ramdax0 /mnt/plain
-check "content" content plain
-check "mount a DAX device with a compressed image" mount -t erofs -o $o /dev/harness/ramdax1 /mnt/zstd
-check "content of it" content zstd
-check "mount a disk" mount -t erofs -o $o /dev/harness/blk0 /mnt/blk
-check "files are shared between memory and disk" [ "$(stat_of attached)" -gt 10 ]
+check "mount a DAX device" mount -t erofs -o $shared /dev/harness/ramdax0 /mnt/plain
+check "content" content /mnt/plain
+check "mount a DAX device with a compressed image" mount -t erofs -o $shared /dev/harness/ramdax1 /mnt/zstd
+check "content of it" content /mnt/zstd
+check "mount a disk" mount -t erofs -o $shared /dev/harness/blk0 /mnt/blk
+check "files are shared between memory and disk" [ "$(counter attached)" -gt 10 ]
 drop
-check "content of the disk, from memory" content blk
-check "content of the compressed image, as the disk has it" content zstd
-check "bytes are saved" [ "$(stat_of saved_bytes)" -gt 3000000 ]
+check "content of the disk, from memory" content /mnt/blk
+check "content of the compressed image, as the disk has it" content /mnt/zstd
+check "bytes are saved" [ "$(counter saved_bytes)" -gt 3000000 ]
 check "unmount the compressed image" umount /mnt/zstd
 drop
-check "content of the disk" content blk
-check "mount a pmem device by DAX" mount -t erofs -o $o,dax=always /dev/harness/pmem0 /mnt/pmem
-check "content of it" content pmem
+check "content of the disk" content /mnt/blk
+check "mount a pmem device by DAX" mount -t erofs -o $shared,dax=always /dev/harness/pmem0 /mnt/pmem
+check "content of it" content /mnt/pmem
 umount /mnt/blk
 umount /mnt/plain
 drop
-check "content of it alone" content pmem
+check "content of it alone" content /mnt/pmem
 umount /mnt/pmem
-check "no complaint of the kernel" sh -c "! dmesg | grep -E 'Busy inodes|BUG|WARN'"
+check "no complaint of the kernel" kernel_is_content
 done_testing

@@ -8,7 +8,7 @@
 # device: blk:base
 # device: blk:plain
 # device: blk:badid
-. /harness/ktap.sh
+. /harness/rc
 
 # refused WORDS COMMAND...: it fails, and the kernel says why
 refused()
@@ -36,7 +36,7 @@ check "mount" mount -t erofs -o ro,inode_share,domain_id=secret /dev/harness/blk
 check "inode_share is shown" grep -q ' /mnt/x .*inode_share' /proc/self/mountinfo
 check "the domain is not" sh -c '! grep -r secret /proc/self/mountinfo /proc/mounts'
 check "nor in sysfs" sh -c '! ls -R /sys/fs/erofs | grep secret'
-check "content" sh -c "cd /mnt/x && sha256sum -c SHA256SUMS"
+check "content" content /mnt/x
 check "a remount keeps it" mount -o remount,ro,noacl /mnt/x
 check "inode_share is still shown" grep -q ' /mnt/x .*noacl.*inode_share' /proc/self/mountinfo
 check "a remount with the same domain" mount -o remount,ro,inode_share,domain_id=secret /mnt/x
@@ -51,13 +51,13 @@ check "mount without sharing" mount -t erofs -o ro /dev/harness/blk0 /mnt/x
 check "a remount does not turn it on" refused "cannot be turned on" mount -o remount,ro,inode_share /mnt/x
 check "nor with a domain" refused "cannot be turned on" mount -o remount,ro,inode_share,domain_id=a /mnt/x
 check "nor does a second mount" refused "already mounted" mount -t erofs -o ro,inode_share,domain_id=x /dev/harness/blk0 /mnt/y
-check "content without sharing" sh -c "cd /mnt/x && sha256sum -c SHA256SUMS"
+check "content without sharing" content /mnt/x
 umount /mnt/x
 
 dmesg -c > /dev/null
 check "an image without fingerprints" mount -t erofs -o ro,inode_share,domain_id=a /dev/harness/blk1 /mnt/x
 check "which is said" sh -c '[ $(dmesg | grep -c "no fingerprints") = 1 ]'
-check "content of it" sh -c "cd /mnt/x && sha256sum -c SHA256SUMS"
+check "content of it" content /mnt/x
 umount /mnt/x
-check "nothing is left" sh -c "! dmesg | grep -E 'Busy|BUG|WARN'"
+check "nothing is left" kernel_is_content
 done_testing

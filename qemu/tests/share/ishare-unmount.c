@@ -47,7 +47,7 @@ int main(void)
 		share_mount(slow, "/a") &&
 		share_mount("/dev/harness/blk1", "/b"), "mount a disk that will be slow, and another");
 	fd = open("/a/f.300001", O_RDONLY);
-	ktap_ok(read(fd, wanted, FILE_BYTES) == FILE_BYTES, "the older mount provides the file");
+	ktap_eq(read(fd, wanted, FILE_BYTES), FILE_BYTES, "the older mount provides the file");
 	close(fd);
 	fd = open("/b/f.300001", O_RDONLY);
 	drop_caches("1");
@@ -65,12 +65,13 @@ int main(void)
 	status = umount("/a") ? errno : 0;
 	unmounted = seconds_now() - start;
 	ktap_ok(!status, "it can be unmounted meanwhile (%s)", strerror(status));
-	ktap_ok(unmounted > 1 && unmounted < 100, "which takes as long as the read (%.1f s)", unmounted);
-	ktap_ok(waitpid(pid, &status, 0) == pid && !status, "the read has the right content");
+	ktap_ok(ktap_is(unmounted, >, 1) &&
+		ktap_is(unmounted, <, 100), "which takes as long as the read (%.1f s)", unmounted);
+	ktap_ok(ktap_is(waitpid(pid, &status, 0), ==, pid) && !status, "the read has the right content");
 	drop_caches("1");
-	ktap_ok(pread(fd, got, FILE_BYTES, 0) == FILE_BYTES && !memcmp(got, wanted, FILE_BYTES),
+	ktap_ok(ktap_is(pread(fd, got, FILE_BYTES, 0), ==, FILE_BYTES) && !memcmp(got, wanted, FILE_BYTES),
 		"the next read comes from the younger mount");
-	ktap_ok(share_counter("provider_switches") >= 1, "which is counted");
+	ktap_ok(ktap_is(share_counter("provider_switches"), >=, 1), "which is counted");
 	close(fd);
 	ktap_ok(dm_remove("slow"), "nothing holds the slow disk");
 	umount("/b");

@@ -68,13 +68,15 @@ static void maps(void)
 			start == (uintptr_t)address;
 	fclose(file);
 	end = strrchr(line, ' ');
-	ktap_ok(found && inode == st.st_ino && makedev(major, minor) == st.st_dev && !strcmp(end, " /mnt/b/f.65536\n"),
+	ktap_ok(found && ktap_is(inode, ==, st.st_ino) &&
+		ktap_is(makedev(major, minor), ==, st.st_dev) && !strcmp(end, " /mnt/b/f.65536\n"),
 		"/proc/PID/maps has the file's own device, inode and path");
 	snprintf(link, sizeof(link), "/proc/self/map_files/%lx-%lx", start, stop);
 	if (access("/proc/self/map_files", F_OK))
 		ktap_skip("map_files", "the kernel has none");
 	else
-		ktap_ok(readlink(link, target, sizeof(target) - 1) > 0 && !strcmp(target, "/mnt/b/f.65536"), "so has map_files");
+		ktap_ok(ktap_is(readlink(link, target, sizeof(target) - 1), >, 0) &&
+			!strcmp(target, "/mnt/b/f.65536"), "so has map_files");
 	munmap(address, 65536);
 }
 
@@ -96,12 +98,15 @@ static void copies(void)
 	int in = open("/mnt/b/f.300001", O_RDONLY), out = memfd_create("out", 0), other = open("/mnt/a/f.300001", O_RDONLY), p[2];
 	off_t offset = 290000;
 
-	ktap_ok(sendfile(out, in, &offset, 5000) == 5000 && pread(out, a, 5000, 0) == 5000 &&
-		pread(other, b, 5000, 290000) == 5000 && !memcmp(a, b, 5000), "sendfile");
+	ktap_ok(ktap_is(sendfile(out, in, &offset, 5000), ==, 5000) &&
+		ktap_is(pread(out, a, 5000, 0), ==, 5000) &&
+		ktap_is(pread(other, b, 5000, 290000), ==, 5000) && !memcmp(a, b, 5000), "sendfile");
 	offset = 1234;
-	ktap_ok(!pipe(p) && splice(in, &offset, p[1], NULL, 5000, 0) == 5000 && read(p[0], a, 5000) == 5000 &&
-		pread(other, b, 5000, 1234) == 5000 && !memcmp(a, b, 5000), "splice");
-	ktap_ok(pread(in, a, 5000, 300000) == 1 && pread(in, a, 5000, 300001) == 0, "reads end where the file does");
+	ktap_ok(!pipe(p) && ktap_is(splice(in, &offset, p[1], NULL, 5000, 0), ==, 5000) &&
+		ktap_is(read(p[0], a, 5000), ==, 5000) &&
+		ktap_is(pread(other, b, 5000, 1234), ==, 5000) && !memcmp(a, b, 5000), "splice");
+	ktap_ok(ktap_is(pread(in, a, 5000, 300000), ==, 1) &&
+		ktap_is(pread(in, a, 5000, 300001), ==, 0), "reads end where the file does");
 	ktap_ok(!readahead(in, 0, 300001), "readahead");
 	close(p[0]);
 	close(p[1]);
@@ -119,11 +124,12 @@ static void events(void)
 	inotify_add_watch(fd, "/mnt/a/f.4096", IN_ACCESS);
 	other = open("/mnt/b/f.4096", O_RDONLY);
 	read(other, buffer, 1);
-	ktap_ok(read(fd, buffer, sizeof(buffer)) < 0 && errno == EAGAIN, "a read through another mount is no event");
+	ktap_fails(read(fd, buffer, sizeof(buffer)) < 0, EAGAIN, "a read through another mount is no event");
 	close(other);
 	other = open("/mnt/a/f.4096", O_RDONLY);
 	read(other, buffer, 1);
-	ktap_ok(read(fd, buffer, sizeof(buffer)) > 0 && event->mask == IN_ACCESS, "a read of the file is");
+	ktap_ok(ktap_is(read(fd, buffer, sizeof(buffer)), >, 0) &&
+		ktap_is(event->mask, ==, IN_ACCESS), "a read of the file is");
 	ktap_ok(!fcntl(other, F_SETLEASE, F_RDLCK) && !fcntl(other, F_SETLEASE, F_UNLCK), "a lease");
 	close(other);
 	close(fd);
@@ -160,11 +166,14 @@ static void rings(void)
 	pread(fd, a, 8192, 4096 * 40);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	drop_caches("1");
-	ktap_ok(ring_read(other, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, nothing cached");
+	ktap_ok(ktap_is(ring_read(other, b, 8192, 4096 * 40), ==, 8192) &&
+		!memcmp(a, b, 8192), "io_uring, nothing cached");
 	memset(b, 0, sizeof(b));
-	ktap_ok(ring_read(fd, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, cached by another mount");
+	ktap_ok(ktap_is(ring_read(fd, b, 8192, 4096 * 40), ==, 8192) &&
+		!memcmp(a, b, 8192), "io_uring, cached by another mount");
 	memset(b, 0, sizeof(b));
-	ktap_ok(ring_read(direct, b, 8192, 4096 * 40) == 8192 && !memcmp(a, b, 8192), "io_uring, O_DIRECT");
+	ktap_ok(ktap_is(ring_read(direct, b, 8192, 4096 * 40), ==, 8192) &&
+		!memcmp(a, b, 8192), "io_uring, O_DIRECT");
 	close(fd);
 	close(other);
 	close(direct);
@@ -181,13 +190,15 @@ static void fanotify(void)
 	fd = open("/mnt/a/f.4097", O_RDONLY);
 	read(fd, &byte, 1);
 	close(fd);
-	ktap_ok(read(group, &event, sizeof(event)) < 0 && errno == EAGAIN, "fanotify: no event for another mount's equal");
+	ktap_fails(read(group, &event, sizeof(event)) < 0, EAGAIN, "fanotify: no event for another mount's equal");
 	fd = open("/mnt/b/f.4097", O_RDONLY);
 	read(fd, &byte, 1);
 	fstat(fd, &st);
 	close(fd);
-	ktap_ok(read(group, &event, sizeof(event)) == sizeof(event) && !fstat(event.fd, &st_of_event) &&
-		st.st_ino == st_of_event.st_ino && st.st_dev == st_of_event.st_dev, "fanotify: an event for the file itself");
+	ktap_ok(ktap_is(read(group, &event, sizeof(event)), ==, sizeof(event)) &&
+		!fstat(event.fd, &st_of_event) &&
+		ktap_is(st.st_ino, ==, st_of_event.st_ino) &&
+			ktap_is(st.st_dev, ==, st_of_event.st_dev), "fanotify: an event for the file itself");
 	close(event.fd);
 	close(group);
 }
@@ -226,7 +237,8 @@ static void cgroups(void)
 	}
 	first = charged("x");
 	second = charged("y");
-	ktap_ok(first >= 3000000 && first < 5000000 && second >= 0 && second < 500000,
+	ktap_ok(ktap_is(first, >=, 3000000) && ktap_is(first, <, 5000000) && ktap_is(second, >=, 0) &&
+		ktap_is(second, <, 500000),
 		"memory cgroups: the first reader is charged %ld bytes, the second %ld", first, second);
 	rmdir("/sys/fs/cgroup/x");
 	rmdir("/sys/fs/cgroup/y");
@@ -242,7 +254,7 @@ static void swap(void)
 
 	memcpy(copy, shared, sizeof(copy));
 	if (system("mkswap /dev/harness/disk0 > /dev/null") || swapon("/dev/harness/disk0", 0)) {
-		ktap_skip("swap", "no swap space can be had");
+		ktap_skip("swap", "there is no swap space");
 		return;
 	}
 	for (int i = 0; i < 3000000; i += 4096)
@@ -272,17 +284,18 @@ static void metadata(void)
 			request[i].map.fm_mapped_extents = 0;
 	}
 	ktap_ok(request[0].map.fm_mapped_extents && request[1].map.fm_mapped_extents &&
-		request[0].extent[0].fe_physical != request[1].extent[0].fe_physical, "FIEMAP has the file's own layout");
+		ktap_is(request[0].extent[0].fe_physical, !=, request[1].extent[0].fe_physical),
+			"FIEMAP has the file's own layout");
 	close(dir);
 	close(fd);
-	ktap_ok(listxattr("/mnt/b/f.65536", list, sizeof(list)) == 0, "the fingerprint is not listed");
-	ktap_ok(getxattr("/mnt/b/f.65536", "erofs.fingerprint.v1", list, sizeof(list)) < 0 && errno == EOPNOTSUPP,
+	ktap_eq(listxattr("/mnt/b/f.65536", list, sizeof(list)), 0, "the fingerprint is not listed");
+	ktap_fails(getxattr("/mnt/b/f.65536", "erofs.fingerprint.v1", list, sizeof(list)) < 0, EOPNOTSUPP,
 		"nor can it be read");
 	dir = open("/mnt/b", O_RDONLY);
 	fd = name_to_handle_at(AT_FDCWD, "/mnt/b/f.65536", &handle.handle, &id, 0);
 	if (!fd)
 		fd = open_by_handle_at(dir, &handle.handle, O_RDONLY);
-	ktap_ok(fd >= 0 && read(fd, list, 1) == 1, "open by file handle");
+	ktap_ok(ktap_is(fd, >=, 0) && ktap_is(read(fd, list, 1), ==, 1), "open by file handle");
 	close(fd);
 	close(dir);
 }
@@ -291,8 +304,10 @@ static void programs(void)
 {
 	char *x, *y;
 
-	ktap_ok(share_mount("/dev/harness/blk2", "/mnt/t") && share_mount("/dev/harness/blk3", "/mnt/z"), "mount a tree and a compressed copy");
-	ktap_ok(!system("/mnt/t/bin/busybox true && /mnt/z/bin/busybox true && /mnt/z/bin/script > /dev/null"), "run programs");
+	ktap_ok(share_mount("/dev/harness/blk2", "/mnt/t") &&
+		share_mount("/dev/harness/blk3", "/mnt/z"), "mount a tree and a compressed copy");
+	ktap_ok(!system("/mnt/t/bin/busybox true && /mnt/z/bin/busybox true && "
+			"/mnt/z/bin/script > /dev/null"), "run programs");
 	mkdir("/mnt/upper", 0755);
 	mount("tmpfs", "/mnt/upper", "tmpfs", 0, NULL);
 	for (int i = 0; i < 2; i++) {
@@ -306,16 +321,19 @@ static void programs(void)
 		mkdir(dir, 0755);
 		snprintf(options, sizeof(options), "lowerdir=/mnt/%c,upperdir=/mnt/upper/%d,workdir=/mnt/upper/w%d",
 			 "tz"[i], i, i);
-		ktap_ok(!mount("overlay", dir, "overlay", 0, options) && sums_ok(dir), "an overlay of the %s tree",
+		ktap_ok(!mount("overlay", dir, "overlay", 0, options) &&
+			sums_ok(dir), "an overlay of the %s tree",
 			i ? "compressed" : "plain");
 	}
 	x = map("/mnt/o0/bin/busybox", 65536, MAP_PRIVATE);
 	y = map("/mnt/o1/bin/busybox", 65536, MAP_PRIVATE);
-	ktap_ok(x[8192] == y[8192] && page_frame(x + 8192) && page_frame(x + 8192) == page_frame(y + 8192),
+	ktap_ok(ktap_is(x[8192], ==, y[8192]) && page_frame(x + 8192) &&
+		ktap_is(page_frame(x + 8192), ==, page_frame(y + 8192)),
 		"programs of both overlays are in the same pages");
 	munmap(x, 65536);
 	munmap(y, 65536);
-	ktap_ok(!system("/mnt/o1/bin/busybox true && echo more >> /mnt/o1/one && [ \"$(cat /mnt/o1/one)\" = xmore ] &&"
+	ktap_ok(!system("/mnt/o1/bin/busybox true && echo more >> /mnt/o1/one && "
+			"[ \"$(cat /mnt/o1/one)\" = xmore ] && "
 			"[ \"$(cat /mnt/o0/one)\" = x ] && [ \"$(cat /mnt/z/one)\" = x ]"),
 		"a write to one of them is not seen by the other");
 	umount("/mnt/o0");
@@ -329,11 +347,13 @@ static void nested(void)
 	char path[32];
 	int loop;
 
-	ktap_ok(share_mount("/dev/harness/blk4", "/mnt/box") && share_mount("/mnt/box/image", "/mnt/c") && sums_ok("/mnt/c"),
+	ktap_ok(share_mount("/dev/harness/blk4", "/mnt/box") &&
+		share_mount("/mnt/box/image", "/mnt/c") && sums_ok("/mnt/c"),
 		"an image in a file that is shared itself");
 	umount("/mnt/c");
 	loop = loop_attach("/mnt/box/image", path);
-	ktap_ok(loop >= 0 && share_mount(path, "/mnt/c") && sums_ok("/mnt/c"), "a loop device on it");
+	ktap_ok(ktap_is(loop, >=, 0) && share_mount(path, "/mnt/c") &&
+		sums_ok("/mnt/c"), "a loop device on it");
 	close(loop);
 	ktap_ok(!umount("/mnt/c") && !umount("/mnt/box"), "unmount");
 }
@@ -387,7 +407,7 @@ static void no_memory(void)
 		if (left)
 			break;
 	}
-	ktap_ok(failed > 5 && !wrong && n < 2000, "mount: %d failed allocations", failed);
+	ktap_ok(ktap_is(failed, >, 5) && !wrong && ktap_is(n, <, 2000), "mount: %d failed allocations", failed);
 	share_mount("/dev/harness/blk1", "/mnt/b");
 	for (n = 1, failed = 0; n < 2000; n++) {
 		char byte;
@@ -407,14 +427,16 @@ static void no_memory(void)
 		if (left)
 			break;
 	}
-	ktap_ok(failed > 2 && !wrong && !bad && n < 2000, "open and read: %d failed allocations", failed);
+	ktap_ok(ktap_is(failed, >, 2) && !wrong && !bad &&
+		ktap_is(n, <, 2000), "open and read: %d failed allocations", failed);
 	share_mount("/dev/harness/blk0", "/mnt/a");
 }
 
 int main(void)
 {
 	ktap_begin();
-	ktap_ok(share_mount("/dev/harness/blk0", "/mnt/a") && share_mount("/dev/harness/blk1", "/mnt/b"), "mount");
+	ktap_ok(share_mount("/dev/harness/blk0", "/mnt/a") &&
+		share_mount("/dev/harness/blk1", "/mnt/b"), "mount");
 	residence();
 	maps();
 	copies();
