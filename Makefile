@@ -8,11 +8,20 @@ SHELL := /bin/bash
 
 TOP := $(CURDIR)
 BUILD ?= $(TOP)/build
-export BUILD LINUX_SRC EROFS_UTILS_SRC
 
-LINUX_BASE := linux-6.12
-UTILS_BASE := erofs-utils-1.8
-BASES := $(LINUX_BASE) $(UTILS_BASE)
+# The bases, see Documentation/workflow.md.  The default ones are said by the links
+# kernel/default and erofs-utils/default, and nowhere else.
+base_of = $(basename $(notdir $(realpath $(1)/default)))
+BASE ?= $(call base_of,kernel)
+UTILS_BASE ?= $(call base_of,erofs-utils)
+bases_of = $(basename $(notdir $(wildcard $(1)/*.base)))
+check_base = $(if $(filter $($(1)),$(call bases_of,$(2))),,$(error $(1)=$($(1)) is not one of: $(call bases_of,$(2))))
+$(call check_base,BASE,kernel)
+$(call check_base,UTILS_BASE,erofs-utils)
+BASES := $(call bases_of,kernel) $(call bases_of,erofs-utils)
+# Those that the user chose, if any.
+CHOSEN := $(foreach v,BASE UTILS_BASE,$(if $(filter command environment,$(origin $(v))),$($(v))))
+export BUILD BASE UTILS_BASE LINUX_SRC EROFS_UTILS_SRC
 
 .DEFAULT_GOAL := help
 
@@ -29,6 +38,7 @@ help: ## help: this list
 	@sed -n 's/^[^#]*## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | sort | \
 		awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 	@echo
+	@echo "BASE= chooses the kernel base ($(call bases_of,kernel); default: $(call base_of,kernel))."
 	@echo "README.md says more; make -s print-VAR prints a variable (KERNEL, MKFS, FSCK, DUMP ...)."
 
 .PHONY: print-%
@@ -38,8 +48,8 @@ print-%:
 
 .PHONY: clean
 clean: ## clean: remove what was built, keep trees and downloads
-	rm -rf $(addprefix $(BUILD)/,kernel base/kernel utils utils-fuzz host guest check log accel \
-		demo bench containers rootfs/golden.erofs rootfs/golden.list rootfs/key)
+	rm -rf $(filter-out %/tree %/tree.lock,$(wildcard $(patsubst %,$(BUILD)/%/*,$(BASES))))
+	rm -rf $(addprefix $(BUILD)/,host guest check accel rootfs/golden.erofs rootfs/golden.list rootfs/key)
 
 .PHONY: distclean
 distclean: ## distclean: remove build/ altogether (trees with unwritten commits too)

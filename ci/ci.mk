@@ -5,12 +5,14 @@ packages: ## packages: install the Debian packages that are missing
 	@ci/install-packages
 
 .PHONY: tree
-tree: packages ## tree: unpack each base under build/ and apply its series
-	@for b in $(BASES); do ci/whole ci/series tree $$b || exit 1; done
+tree: packages ## tree: unpack BASE and UTILS_BASE (default: both) to build/BASE/tree and apply the series
+	@for b in $(or $(CHOSEN),$(BASE) $(UTILS_BASE)); do ci/whole ci/series tree $$b || exit 1; done
 
 .PHONY: patches
-patches: ## patches: write the commits in build/ back to patches/
-	@for b in $(BASES); do ci/whole ci/series patches $$b || exit 1; done
+patches: ## patches: write the commits of the trees (BASE=, UTILS_BASE=: of that one) back to patches/
+	@for b in $(or $(CHOSEN),$(foreach b,$(BASES),$(if $(wildcard $(BUILD)/$(b)/tree),$(b)))); do \
+		ci/whole ci/series patches $$b || exit 1; \
+	done
 
 # The order is the order of cost: what fails quickly comes first.
 TESTS ?= $(sort $(wildcard ci/t/*.t))
@@ -22,8 +24,8 @@ check: packages utils host-tools guest kernel ## check: run all tests, host and 
 	@SERIES_SECONDS=200 ci/check $(TESTS)
 
 .PHONY: check-series
-check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse
-	@ci/check ci/t/series.t
+check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse (BASE=: one base)
+	@ONLY_BASES='$(CHOSEN)' ci/check ci/t/series*.t
 
 .PHONY: prove-fixes
 prove-fixes: packages utils guest ## prove-fixes: build the kernel without each fix, and see its test fail (slow)

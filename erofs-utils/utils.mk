@@ -1,12 +1,15 @@
 # mkfs.erofs, fsck.erofs, dump.erofs and erofsfuse from the patched tree.
 
-UTILS_TREE := $(BUILD)/$(UTILS_BASE)
-UTILS_OUT := $(BUILD)/utils
+# All that depends on the base of the tools is in here.
+UTILS_BUILD := $(BUILD)/$(UTILS_BASE)
+UTILS_TREE := $(UTILS_BUILD)/tree
+UTILS_OUT := $(UTILS_BUILD)/tools
+FUZZ_OUT := $(UTILS_BUILD)/tools-fuzz
 MKFS := $(UTILS_OUT)/mkfs/mkfs.erofs
 FSCK := $(UTILS_OUT)/fsck/fsck.erofs
 DUMP := $(UTILS_OUT)/dump/dump.erofs
 EROFSFUSE := $(UTILS_OUT)/fuse/erofsfuse
-export MKFS FSCK DUMP
+export UTILS_BUILD MKFS FSCK DUMP
 
 .PHONY: utils
 utils: packages ## utils: build erofs-utils (mkfs, fsck, dump, fuse)
@@ -21,7 +24,7 @@ fuzz-build: packages
 	@ci/whole ci/series tree $(UTILS_BASE)
 	@CC=clang CFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=all" \
 		LDFLAGS="-fsanitize=address,undefined" \
-		ci/whole erofs-utils/build $(UTILS_TREE) $(BUILD)/utils-fuzz --enable-fuzzing \
+		ci/whole erofs-utils/build $(UTILS_TREE) $(FUZZ_OUT) --enable-fuzzing \
 		--enable-multithreading --enable-lz4 --enable-lzma --with-zlib --with-libzstd
 
 # ci/t/utils-fuzz.t is part of the checks.

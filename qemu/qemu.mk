@@ -26,13 +26,14 @@ guest-kernel:
 
 # The kselftests of the series that guest tests name, built by their own Makefiles.
 KSELFTESTS := $(sort $(shell sed -n 's/^. kselftest: //p' $(wildcard qemu/tests/*/*.sh)))
+KSELFTEST_OUT := $(BASE_BUILD)/kselftest
 .PHONY: kselftests
 kselftests: guest-kernel ## kselftests: build the kselftests of the series for the guests
 	@for t in $(sort $(dir $(KSELFTESTS))); do \
-		mkdir -p $(GUEST_OUT)/kselftest/$$t && \
+		mkdir -p $(KSELFTEST_OUT)/$$t && \
 		$(MAKE) --no-print-directory -s -C $(KERNEL_TREE)/tools/testing/selftests/$$t \
-			OUTPUT=$(GUEST_OUT)/kselftest/$${t%/} LDFLAGS=-static > $(GUEST_OUT)/kselftest/log 2>&1 || \
-			{ cat $(GUEST_OUT)/kselftest/log; exit 1; }; \
+			OUTPUT=$(KSELFTEST_OUT)/$${t%/} LDFLAGS=-static > $(KSELFTEST_OUT)/log 2>&1 || \
+			{ cat $(KSELFTEST_OUT)/log; exit 1; }; \
 	done
 
 .PHONY: shell
@@ -91,11 +92,11 @@ demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proo
 	@qemu/demo --check --guests "$(GUESTS)" --devices "$(DEVICES)"
 	@$(MAKE) --no-print-directory rootfs host-tools guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
-	@mkdir -p $(BUILD)/demo
+	@mkdir -p $(BASE_BUILD)/demo
 	@qemu/demo --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
 		--kernel $(KERNEL) --hostpages $(HOSTPAGES) --guests $(GUESTS) \
-		--devices "$(DEVICES)" --report $(BUILD)/demo/report.json \
-		$(if $(filter no,$(CONTAINERS)),,--containers $(BUILD)/containers)
+		--devices "$(DEVICES)" --report $(BASE_BUILD)/demo/report.json \
+		$(if $(filter no,$(CONTAINERS)),,--containers $(BASE_BUILD)/containers)
 
 .PHONY: bench
 bench: packages ## bench: instruction counts and memory of each backend (ROWS="ID ...", REPEAT=N)
@@ -103,7 +104,7 @@ bench: packages ## bench: instruction counts and memory of each backend (ROWS="I
 	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
 	@$(MAKE) --no-print-directory base-kernel
 	@qemu/bench --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
-		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BUILD)/bench \
+		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BASE_BUILD)/bench \
 		$(ROWS:%=--row %) --repeat $(or $(REPEAT),1)
 
 MUTATIONS ?= 0-1999
@@ -112,8 +113,8 @@ MUTATIONS_FLAVOUR ?= debug
 .PHONY: mutations
 mutations: guest ## mutations: walk images with changed metadata on each backend, debug kernel (MUTATIONS=0-1999; an hour)
 	@$(MAKE) --no-print-directory kernel FLAVOUR=$(MUTATIONS_FLAVOUR)
-	@qemu/vm run --guests 2 --cpus 2 --timeout 14400 --memory 512M --log $(BUILD)/log/mutations \
-		--kernel $(BUILD)/kernel/$(MUTATIONS_FLAVOUR)/arch/x86/boot/bzImage \
+	@qemu/vm run --guests 2 --cpus 2 --timeout 14400 --memory 512M --log $(BASE_BUILD)/log/mutations \
+		--kernel $(BASE_BUILD)/kernel-$(MUTATIONS_FLAVOUR)/arch/x86/boot/bzImage \
 		--append 'memmap=4M!128M memmap=4M$$136M' --range mutant:4M@136M \
 		--device "blk:$$(qemu/vm image mutants)" --env MUTATIONS=$(MUTATIONS) \
 		-- $(GUEST_OUT)/tests/stress/ramdax-mutations
@@ -127,5 +128,5 @@ profile: packages ## profile: where the instructions of one pass of make bench g
 	@case "$(ROW)" in *-base) $(MAKE) --no-print-directory base-kernel;; esac
 	@$(MAKE) --no-print-directory -s $(PROFILE_PLUGIN)
 	@qemu/bench --image $(ROOTFS_OUT)/golden.erofs --list $(ROOTFS_OUT)/golden.list \
-		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BUILD)/bench \
+		--kernel $(KERNEL) --base-kernel $(BASE_KERNEL) --work $(BASE_BUILD)/bench \
 		--row $(ROW) --profile $(PROFILE_PLUGIN) --pass "$(PASS)"

@@ -5,8 +5,8 @@
 # by name end with an error and nothing else, and some fuzzing finds no other.
 . "$(dirname "$0")/../utils/lib.sh"
 
-F=$BUILD/utils-fuzz/fsck/fsck.erofs
-D=$BUILD/utils-fuzz/dump/dump.erofs
+F=$UTILS_BUILD/tools-fuzz/fsck/fsck.erofs
+D=$UTILS_BUILD/tools-fuzz/dump/dump.erofs
 [ -x "$F" ] && [ -x "$D" ] || bail "build the fuzzing targets first: make fuzz-build"
 
 # An error of the sanitizers has an exit status of its own.
@@ -22,7 +22,7 @@ done
 "$here/ci/utils/mktree" "$T/small" small || bail "cannot make the tree"
 for o in "" "-zlz4 -Efragments" "-zlz4 -Ededupe,all-fragments" --chunksize=4096 --dax; do
 	# shellcheck disable=SC2086
-	check "mkfs ${o:-plain}" env ASAN_OPTIONS=detect_leaks=0 "$BUILD/utils-fuzz/mkfs/mkfs.erofs" --quiet --fingerprint $o "$T/img" "$T/small"
+	check "mkfs ${o:-plain}" env ASAN_OPTIONS=detect_leaks=0 "$UTILS_BUILD/tools-fuzz/mkfs/mkfs.erofs" --quiet --fingerprint $o "$T/img" "$T/small"
 	check "fsck ${o:-plain}" "$F" --fingerprint "$T/img"
 	check "sharing ${o:-plain}" "$D" --sharing "$T/img" "$T/img"
 done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Each patch of the erofs-utils series builds by itself, with gcc and with clang,
+# Each patch of each base of erofs-utils builds by itself, with gcc and with clang,
 # with and without each library, and brings no new warning.
 #
 # The tools are configured once in each way, and then built for one patch after the
@@ -14,11 +14,8 @@ unset MAKEFLAGS MFLAGS
 cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=$PWD/build}"
 . ci/tap.sh
+. ci/proved.sh
 
-base=erofs-utils-1.8
-tree=$BUILD/$base
-work=$BUILD/check/$base
-out=$BUILD/check/utils-series
 limit=${UTILS_SERIES_SECONDS:-0}
 
 # Everything on; what is changed in each variant; the compilers.
@@ -42,12 +39,10 @@ title()
 	esac
 }
 
-key() # COMMIT VARIANT COMPILER
+id() # COMMIT VARIANT COMPILER
 {
-	{ git -C "$tree" rev-parse "$1^{tree}"; options "$2"; "$3" --version; } | sha256sum | cut -c1-32
+	echo "utils-$({ git -C "$tree" rev-parse "$1^{tree}"; options "$2"; "$3" --version; } | key)"
 }
-proved() { [ -e "$BUILD/check/proved/utils-$(key "$@")" ]; }
-prove() { mkdir -p "$BUILD/check/proved" && : > "$BUILD/check/proved/utils-$(key "$@")"; }
 
 # Builds what is checked out; adds the warnings, without line numbers, to FILE.
 build() # FILE VARIANT COMPILER
@@ -57,7 +52,7 @@ build() # FILE VARIANT COMPILER
 	d=$(dir "$2" "$3")
 	# shellcheck disable=SC2046
 	CC=$3 CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 erofs-utils/build "$work" "$d" $(options "$2") || return 1
-	grep -E 'warning:' "$d/log" | sed -E "s|^.*/$base/||; s/:[0-9]+(:[0-9]+)?:/:/" | sort -u >> "$1"
+	grep -E 'warning:' "$d/log" | sed -E "s|^.*/tree/||; s/:[0-9]+(:[0-9]+)?:/:/" | sort -u >> "$1"
 }
 
 # The warnings that the unpatched base has of its own.
@@ -69,7 +64,7 @@ base_warnings() # VARIANT COMPILER
 	[ ! -e "$d/base-warnings" ] || return 0
 	rm -rf "$d"
 	mkdir -p "$d"
-	ci/series worktree $base "$work" base && build "$d/base-warnings.new" "$1" "$2" &&
+	ci/series worktree "$base" "$work" base && build "$d/base-warnings.new" "$1" "$2" &&
 		mv "$d/base-warnings.new" "$d/base-warnings"
 }
 
@@ -77,7 +72,7 @@ builds() # COMMIT VARIANT COMPILER
 {
 	local new
 
-	ci/series worktree $base "$work" "$1" || return 1
+	ci/series worktree "$base" "$work" "$1" || return 1
 	: > "$T/warnings"
 	build "$T/warnings" "$2" "$3" || return 1
 	new=$(sort -u "$T/warnings" | comm -13 <(sort -u "$(dir "$2" "$3")/base-warnings") -)
@@ -88,74 +83,88 @@ point() # COMMIT VARIANT COMPILER
 {
 	local name
 
-	name="$(title "$2" "$3"): $(git -C "$tree" log -1 --format=%s "$1" | sed 's/^erofs-utils: //')"
-	if proved "$@"; then
+	name="$base, $(title "$2" "$3"): $(git -C "$tree" log -1 --format=%s "$1" | sed 's/^erofs-utils: //')"
+	if proved "$(id "$@")"; then
 		ok 0 "$name (known)"
 	elif [ -z "${always:-}" ] && [ $SECONDS -gt "$limit" ]; then
 		skip "$name" "no time left for it; 'make check-utils-series' takes all it needs"
 	else
-		check "$name" builds "$@" && prove "$@"
+		check "$name" builds "$@" && prove "$(id "$@")"
 	fi
 }
-
-ci/series tree $base || { echo "Bail out! no tree"; exit 1; }
-[ "$(ci/series status $base)" = same ] || skip_all "build/$base has work that is not written to patches/"
-mapfile -t commits < <(git -C "$tree" rev-list --reverse base..series)
-last=${commits[-1]}
 
 # Builds that, or says why not.
 try() # COMMIT VARIANT COMPILER
 {
-	local id="$*"
+	local id="$base $*"
 
 	[ -z "${tried[$id]:-}" ] || return
 	tried[$id]=1
-	proved "$@" || [ -e "$(dir "$2" "$3")/base-warnings" ] ||
+	proved "$(id "$@")" || [ -e "$(dir "$2" "$3")/base-warnings" ] ||
 		{ [ -z "${always:-}" ] && [ $SECONDS -gt "$limit" ]; } ||
-		check "the unpatched base builds: $(title "$2" "$3")" base_warnings "$2" "$3"
+		check "$base, unpatched, builds: $(title "$2" "$3")" base_warnings "$2" "$3"
 	point "$@"
 }
 declare -A tried=()
-
-# What is worth most comes first.
-always=1 try "$last" 1 clang
 
 # What a compiler, threads and libcrypto must have no part in: the images.
 same()
 {
 	local o m
 
-	ci/series worktree $base "$work" "$last" && build "$T/warnings" 1 clang || return 1
+	ci/series worktree "$base" "$work" "$last" && build "$T/warnings" 1 clang || return 1
 	[ -d "$T/tree" ] || ci/utils/mktree "$T/tree" small || return 1
 	for o in "" -b512 --chunksize=4096 --dax; do
-		for m in "$(dir 1 clang)" "$BUILD/utils"; do
+		for m in "$(dir 1 clang)" "$BUILD/$base/tools"; do
 			rm -f "$T/img"
 			# shellcheck disable=SC2086
 			"$m/mkfs/mkfs.erofs" -T0 -U12345678-1234-1234-1234-123456789abc --quiet --fingerprint $o \
 				"$T/img" "$T/tree" || return 1
-			[ "$m" = "$BUILD/utils" ] || mv "$T/img" "$T/nothing.img"
+			[ "$m" = "$BUILD/$base/tools" ] || mv "$T/img" "$T/nothing.img"
 		done
 		cmp "$T/nothing.img" "$T/img" || { echo "mkfs.erofs $o"; return 1; }
 	done
 }
-check "clang, nothing: the same images as those of 'make utils'" same
-[ "$limit" -gt 0 ] || { done_testing; exit; }
-for cc in "${compilers[@]}"; do
-	for v in "${!variants[@]}"; do
-		try "$last" "$v" "$cc"
-	done
-done
-for c in "${commits[@]}"; do
-	for cc in "${compilers[@]}"; do
-		try "$c" 0 "$cc"
-		try "$c" 1 "$cc"
-	done
-done
-for c in "${commits[@]}"; do
+all_of_base()
+{
+	local c cc v
+
 	for cc in "${compilers[@]}"; do
 		for v in "${!variants[@]}"; do
-			try "$c" "$v" "$cc"
+			try "$last" "$v" "$cc"
 		done
 	done
+	for c in "${commits[@]}"; do
+		for cc in "${compilers[@]}"; do
+			try "$c" 0 "$cc"
+			try "$c" 1 "$cc"
+		done
+	done
+	for c in "${commits[@]}"; do
+		for cc in "${compilers[@]}"; do
+			for v in "${!variants[@]}"; do
+				try "$c" "$v" "$cc"
+			done
+		done
+	done
+}
+
+for base in $(ci/series list erofs-utils); do
+	tree=$BUILD/$base/tree
+	work=$BUILD/$base/check/tree
+	out=$BUILD/$base/check
+	ci/series tree "$base" && [ "$(ci/series status "$base")" = same ] ||
+		{ ok 1 "$base: the tree has no work that is not written to patches/"; continue; }
+	mapfile -t commits < <(git -C "$tree" rev-list --reverse base..HEAD)
+	[ ${#commits[@]} -gt 0 ] || continue
+	last=${commits[-1]}
+	# What is worth most comes first.
+	always=1 try "$last" 1 clang
+	if [ -x "$BUILD/$base/tools/mkfs/mkfs.erofs" ]; then
+		check "$base, clang, nothing: the same images as those of 'make utils'" same
+	else
+		skip "$base, clang, nothing: the same images as those of 'make utils'" "'make utils' has not built $base"
+	fi
+	[ "$limit" = 0 ] || all_of_base
 done
 done_testing

@@ -3,15 +3,11 @@
 # What the erofs-utils tests have in common, besides ci/tap.sh.  To be sourced.
 #
 # $T is a scratch directory that goes away; $FPREAD is the independent reader.
-# MKFS, FSCK, DUMP and BUILD come from the makefile, with sensible defaults.
+# MKFS, FSCK, DUMP, BUILD and UTILS_BUILD come from the makefile or paths.sh.
 set -uo pipefail
 export LC_ALL=C
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-BUILD=${BUILD:-$here/build}
-: "${MKFS:=$BUILD/utils/mkfs/mkfs.erofs}" "${FSCK:=$BUILD/utils/fsck/fsck.erofs}"
-: "${DUMP:=$BUILD/utils/dump/dump.erofs}"
-
+. "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
 . "$here/ci/tap.sh"
 
 bail() { echo "Bail out! $*"; exit 1; }

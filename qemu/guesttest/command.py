@@ -63,7 +63,7 @@ def run(args):
     specs = find(args.names)
     live = len(specs) == 1 and not args.tap
     kernel = args.kernel or harness.kernel_of(args.flavour)
-    todo = Run(kernel, args.flavour, os.path.join(harness.build_dir(), "log", args.flavour), live, args.known,
+    todo = Run(kernel, args.flavour, os.path.join(harness.base_dir(), "log", args.flavour), live, args.known,
                args.stress)
     results = []
 

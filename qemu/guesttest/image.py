@@ -16,7 +16,7 @@ from .spec import RECIPES
 
 def mkfs():
     """The mkfs.erofs to use: $MKFS, the project's own, or the system's."""
-    own = os.path.join(harness.build_dir(), "utils", "mkfs", "mkfs.erofs")
+    own = os.path.join(harness.base_dir("erofs-utils"), "tools", "mkfs", "mkfs.erofs")
     path = os.environ.get("MKFS") or (own if os.path.exists(own) else "mkfs.erofs")
     found = shutil.which(path)
     if not found:

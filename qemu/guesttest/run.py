@@ -67,8 +67,8 @@ def fingerprint(group):
 
 
 def built(what, *names):
-    """Path of a file below build/guest, which `make what` makes. Raises HarnessError."""
-    path = os.path.join(harness.build_dir(), "guest", *names)
+    """Path of a file that `make what` makes. Raises HarnessError."""
+    path = os.path.join(*names)
     if not os.path.exists(path):
         raise HarnessError(f"{path} is not built; 'make {what}' builds it")
     return path
@@ -124,7 +124,7 @@ class Run:
         """The command of a test, and the files that it needs in the guest."""
         run = "/harness/run/" + spec.name
         if spec.path.endswith(".c"):
-            argv, files = [run], [(built("guest", "tests", spec.group, spec.name), run)]
+            argv, files = [run], [(built("guest", harness.build_dir(), "guest", "tests", spec.group, spec.name), run)]
         else:
             argv, files = ["sh", run], [(spec.path, run)]
             # The words of its group.
@@ -132,7 +132,7 @@ class Run:
             if os.path.exists(words):
                 files.append((words, "/harness/rc"))
         files += [(os.path.join(TOP, f), "/root/" + os.path.basename(f)) for f in spec.files]
-        return argv, files + [(built("kselftests", "kselftest", name), "/root/" + os.path.basename(name))
+        return argv, files + [(built("kselftests", harness.base_dir(), "kselftest", name), "/root/" + os.path.basename(name))
                               for name in spec.kselftests]
 
     @staticmethod

@@ -74,6 +74,13 @@ def build_dir():
     return os.environ.get("BUILD") or os.path.join(os.path.dirname(_QEMU_DIR), "build")
 
 
+def base_dir(kind="kernel"):
+    """What is built of a base: of the kernel ($BASE), or of the tools ($UTILS_BASE, kind "erofs-utils")."""
+    link = os.path.join(os.path.dirname(_QEMU_DIR), kind, "default")
+    default = os.path.basename(os.path.realpath(link)).removesuffix(".base")
+    return os.path.join(build_dir(), os.environ.get("BASE" if kind == "kernel" else "UTILS_BASE") or default)
+
+
 def guest_files(*names):
     """`files` of a Guest for scripts of qemu/guest: they go to /root."""
     return [(os.path.join(_QEMU_DIR, "guest", name), "/root/" + name) for name in names]
@@ -92,7 +99,7 @@ def find_qemu():
 
 def kernel_of(flavour):
     """Where 'make kernel FLAVOUR=flavour' puts the kernel."""
-    return os.path.join(build_dir(), "kernel", flavour, "arch/x86/boot/bzImage")
+    return os.path.join(base_dir(), "kernel-" + flavour, "arch/x86/boot/bzImage")
 
 
 def check_kernel(path):
