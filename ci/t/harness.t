@@ -139,6 +139,17 @@ def _(place):
     place.nothing_left()
 
 
+@case("time that a guest waits for others at a barrier is not its own")
+def _(place):
+    status, out = place.run("--guests", "2", "--timeout", "12", program=[
+        "sh", "-c", "[ $GUEST_ID = 0 ] || sleep 7; guestctl ready one; [ $GUEST_ID = 1 ] || sleep 7; "
+        "guestctl ready two"])
+    expect(status == 0, status, out)
+    place.fails(["sh", "-c", "[ $GUEST_ID = 0 ] || sleep 100; guestctl ready"],
+                "guest 1: no end within the time limit of 12 s", "guest 0: ended, because guest 1 failed",
+                options=["--guests", "2", "--timeout", "12"])
+
+
 @case("a guest that ends while another waits at a barrier is a failure, at once")
 def _(place):
     before = time.monotonic()

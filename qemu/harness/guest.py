@@ -75,7 +75,7 @@ class Guest:
         self.seconds, self.waiting, self.booted, self.closed = None, None, False, False
         self._process = self._port = self._monitor = self._console = self._pidfd = None
         self._errors = self._port_buffer = b""
-        self._started = self._ended = self._dumped = self._nmi = None
+        self._started = self._since = self._ended = self._dumped = self._nmi = None
         self._died, self._never_ran, self._waited = False, False, 0.0
         self.initramfs_fd = None
 
@@ -205,7 +205,7 @@ class Guest:
             elif kind == "result":
                 self.results.append(event["value"])
             elif kind == "ready":
-                self.waiting = event["name"]
+                self.waiting, self._since = event["name"], time.monotonic()
             elif kind == "error":
                 self._never_ran = True
                 self.fail(event["text"])
@@ -228,10 +228,10 @@ class Guest:
         with contextlib.suppress(OSError):
             self._port.send(text.encode() + b"\n")
 
-    def go_on(self, seconds):
-        """Let the command leave its barrier; the last `seconds` were not the guest's time."""
+    def go_on(self):
+        """Let the command leave its barrier; what it waited there was not the guest's time."""
         name, self.waiting = self.waiting, None
-        self._started += seconds
+        self._started += time.monotonic() - self._since
         self.send("go " + name)
 
     def read_monitor(self):
@@ -313,9 +313,8 @@ class Guest:
         elif self._ended is not None and self._busy(now, self._ended, EXIT_WAIT):
             self.fail(f"the guest did not power off within {EXIT_WAIT:.0f} s of its end")
             self.kill()
-        elif self._ended is None and self._busy(now, 0.0, self.timeout):
-            stage = f", waiting at barrier '{self.waiting}'" if self.waiting else ""
-            self.fail(f"no end within the time limit of {self.timeout:.0f} s{stage}")
+        elif self._ended is None and not self.waiting and self._busy(now, 0.0, self.timeout):
+            self.fail(f"no end within the time limit of {self.timeout:.0f} s")
             # Let it say where it hangs: init first, which lists blocked tasks;
             # a kernel that is past that gets an NMI, at which it panics.
             self._dumped = now

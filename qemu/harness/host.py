@@ -76,9 +76,9 @@ def build_dir():
 
 def base_dir(kind="kernel"):
     """What is built of a base: of the kernel ($BASE), or of the tools ($UTILS_BASE, kind "erofs-utils")."""
-    default = os.path.realpath(os.path.join(os.path.dirname(_QEMU_DIR), kind, "default"))
-    name = os.environ.get("BASE" if kind == "kernel" else "UTILS_BASE")
-    return os.path.join(build_dir(), name or os.path.basename(default)[:-len(".base")])
+    link = os.path.join(os.path.dirname(_QEMU_DIR), kind, "default")
+    default = os.path.basename(os.path.realpath(link)).removesuffix(".base")
+    return os.path.join(build_dir(), os.environ.get("BASE" if kind == "kernel" else "UTILS_BASE") or default)
 
 
 def guest_files(*names):
