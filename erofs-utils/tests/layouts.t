@@ -3,10 +3,10 @@
 #
 # mkfs.erofs --fingerprint: every layout has the right fingerprints, says the
 # independent reader, and so does fsck.erofs; file contents come out again.
-. "$(dirname "$0")/../utils/lib.sh"
+. "$(dirname "$0")/lib.sh"
 
-"$here/ci/utils/mktree" "$T/tree" || bail "cannot make the tree"
-"$here/ci/utils/mktree" "$T/small" small || bail "cannot make the small tree"
+"$here/erofs-utils/tests/mktree" "$T/tree" || bail "cannot make the tree"
+"$here/erofs-utils/tests/mktree" "$T/small" small || bail "cannot make the small tree"
 expected "$T/tree" > "$T/tree.list"
 expected "$T/small" > "$T/small.list"
 tar -C "$T/tree" --sort=name --xattrs --exclude=./socket -cf "$T/tree.tar" . || bail "tar failed"

@@ -3,10 +3,10 @@
 #
 # Fingerprints beside layouts: options, determinism, files that change, broken
 # images, other makers' images, dump.erofs, large files, --dax.
-. "$(dirname "$0")/../utils/lib.sh"
+. "$(dirname "$0")/lib.sh"
 
-"$here/ci/utils/mktree" "$T/tree" || bail "cannot make the tree"
-"$here/ci/utils/mktree" "$T/small" small || bail "cannot make the small tree"
+"$here/erofs-utils/tests/mktree" "$T/tree" || bail "cannot make the tree"
+"$here/erofs-utils/tests/mktree" "$T/small" small || bail "cannot make the small tree"
 expected "$T/small" > "$T/small.list"
 
 # --- names and options
@@ -107,7 +107,7 @@ rm -f "$T"/w?
 
 # --- files that change while they are read
 meddle=$BUILD/check/utils/meddle.so
-compile "$meddle" "$here/ci/utils/meddle.c" -shared -fPIC -ldl
+compile "$meddle" "$here/erofs-utils/tests/meddle.c" -shared -fPIC -ldl
 for o in "" -zlz4 --chunksize=4096 "-zlz4 -Eall-fragments" --dax; do
 	for h in truncate append rewrite unlink; do
 		cp "$T/small/text" "$T/hello/victim"
@@ -163,7 +163,7 @@ fails "a table beyond the image" "." "$FSCK" --fingerprint "$T/should-fail-table
 mkdir "$T/hide"
 python3 -c 'import sys; open(sys.argv[1] + "/a", "wb").write(b"abc" * 7000); open(sys.argv[1] + "/b", "wb").write(b"xyz" * 7000)' "$T/hide"
 mkimg -Enosbcrc,legacy-compress -zlz4 --fingerprint "$T/hidden" "$T/hide" && check "an image to hide an extent in" "$FSCK" --fingerprint "$T/hidden"
-"$here/ci/utils/hide-extent" "$T/hidden" || bail "cannot hide an extent"
+"$here/erofs-utils/tests/hide-extent" "$T/hidden" || bail "cannot hide an extent"
 fails "an extent that only readers see" "has another one inside" "$FSCK" --fingerprint "$T/hidden"
 mkimg -Enosbcrc --fingerprint -zlz4 -Efragments "$T/good" "$T/small"
 damaged should-fail-plain $((1024 + 8)) 36
@@ -175,7 +175,7 @@ fails "an image without: fsck says how to get them" "make it with mkfs.erofs --f
 fails "an image without: dump, too" "make it with mkfs.erofs --fingerprint" "$DUMP" --fingerprint "$T/none"
 
 # --- other makers
-if peer=$("$here/ci/utils/peer" "$BUILD/peer" 2> "$T/why"); then
+if peer=$("$here/erofs-utils/tests/peer" "$BUILD/peer" 2> "$T/why"); then
 	P=$BUILD/peer
 	for o in "" -b512 -zlz4 "-zlz4 -Efragments" --chunksize=4096; do
 		theirs()

@@ -113,7 +113,7 @@ same()
 	local o m
 
 	ci/series worktree "$base" "$work" "$last" && build "$T/warnings" 1 clang || return 1
-	[ -d "$T/tree" ] || ci/utils/mktree "$T/tree" small || return 1
+	[ -d "$T/tree" ] || erofs-utils/tests/mktree "$T/tree" small || return 1
 	for o in "" -b512 --chunksize=4096 --dax; do
 		for m in "$(dir 1 clang)" "$BUILD/$base/tools"; do
 			rm -f "$T/img"

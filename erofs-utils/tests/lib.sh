@@ -27,7 +27,7 @@ compile()
 	) 9> "$out.lock" || bail "cannot compile $src"
 }
 FPREAD=$BUILD/check/utils/fpread
-compile "$FPREAD" "$here/ci/utils/fpread.c" -lcrypto
+compile "$FPREAD" "$here/erofs-utils/tests/fpread.c" -lcrypto
 
 # mkimg IMAGE ARGUMENT...: an image that is the same on every run
 mkimg()
