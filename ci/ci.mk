@@ -42,7 +42,7 @@ check-series: packages ## check-series: round trip, applies, each patch builds, 
 arguments-prove-fixes:
 	@echo | grep -qE -- '$(ONLY)'; [ $$? -lt 2 ]
 prove-fixes: packages utils guest ## prove-fixes: bring each fault back, and see its test fail; slow (ONLY=regex, BASE=: one base)
-	@ONLY='$(ONLY)' ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' ci/check -v ci/prove-fixes
+	@ONLY='$(ONLY)' ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' ci/whole ci/check -v ci/prove-fixes
 
 .PHONY: figures arguments-figures
 arguments-figures:
