@@ -111,7 +111,7 @@ class Device:
 
     MEMORY = ("pmem", "nvdimm", "carveout")
     KINDS = MEMORY + ("blk", "disk")
-    # How the kernel hears of a memory device: by memmap= or firmware, by ramdax=, not.
+    # How the kernel hears of a memory device: by memmap= or firmware, by dax_carveout=, not.
     HEARD_OF = {"carveout": ("pmem", "ramdax", "none"), "nvdimm": ("pmem", "ramdax")}
     OPTIONS = {"carveout": {"as"}, "nvdimm": {"as"}, "blk": {"bps", "iops"}, "disk": {"bps", "iops"}}
 
@@ -395,7 +395,7 @@ class Guest:
                   if d.kind == "carveout" and d.options.get("as", "pmem") == "pmem"]
         if ranges := [f"{d.name}:{d.size:#x}@{d.address:#x}" for d in self.devices
                       if d.options.get("as") == "ramdax"]:
-            words.append("ramdax=" + ",".join(ranges))
+            words.append("dax_carveout=" + ",".join(ranges))
         if self.accel == "tcg" and not self.icount:
             # On a loaded host an emulated TSC is calibrated wrongly, and then the
             # guest's seconds are not seconds.

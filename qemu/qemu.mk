@@ -112,7 +112,7 @@ mutations: guest ## mutations: walk images with changed metadata on each backend
 	@$(MAKE) --no-print-directory kernel FLAVOUR=$(MUTATIONS_FLAVOUR)
 	@qemu/vm run --guests 2 --cpus 2 --timeout 14400 --memory 512M --log $(BUILD)/log/mutations \
 		--kernel $(BUILD)/kernel/$(MUTATIONS_FLAVOUR)/arch/x86/boot/bzImage \
-		--append 'no5lvl memmap=4M!128M memmap=4M$$136M ramdax=mutant:4M@136M' \
+		--append 'no5lvl memmap=4M!128M memmap=4M$$136M dax_carveout=mutant:4M@136M' \
 		--device "blk:$$(qemu/vm image mutants)" --env MUTATIONS=$(MUTATIONS) \
 		-- $(GUEST_OUT)/tests/ramdax-mutations
 

@@ -71,9 +71,9 @@ for n in 0 17 x ""; do
 done
 fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax, carveout, nvdimm" make -s demo DEVICES=blk
 fails "no kind" 'DEVICES: name at least one kind' make -s demo DEVICES=" "
-fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_RAMDAX.*DEVICES='pmem carveout'" \
+fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_CARVEOUT.*DEVICES='pmem carveout'" \
 	demo --kernel "$bare"
-fails "an NVDIMM for a kernel that has no ramdax" "nvdimm needs a kernel with CONFIG_DEV_DAX_RAMDAX" \
+fails "an NVDIMM for a kernel that has no ramdax" "nvdimm needs a kernel with CONFIG_DEV_DAX_CARVEOUT" \
 	demo --kernel "$bare" --devices nvdimm
 "$MKFS" --quiet -b1024 "$T/small.erofs" "$T/tree" && truncate -s %2M "$T/small.erofs"
 fails "an image that cannot be read by DAX" 'the kernel turned DAX off, .*block ?size' \

@@ -215,9 +215,9 @@ def _(place):
     place.fails(["true"], "guest 0: the kernel shows no block device for blk0",
                 options=["--device", "blk:" + place.image(),
                          "--append", place.mark + " initcall_blacklist=virtio_blk_init"])
-    place.fails(["true"], "guest 0: the kernel shows no DAX device for carveout0.*CONFIG_DEV_DAX_RAMDAX",
+    place.fails(["true"], "guest 0: the kernel shows no DAX device for carveout0.*CONFIG_DEV_DAX_CARVEOUT",
                 options=["--device", "carveout:" + place.image() + ",as=ramdax",
-                         "--append", place.mark + " initcall_blacklist=ramdax_init"])
+                         "--append", place.mark + " initcall_blacklist=carveout_init"])
 
 
 @case("a result that is no JSON is a failure that quotes it")

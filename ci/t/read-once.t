@@ -39,7 +39,7 @@ class Watched(harness.Guest):
         # pylint: disable=consider-using-with
         self.loads = tempfile.NamedTemporaryFile("r", prefix="loads.", encoding="ascii")
         super().__init__(KERNEL, ["sh", "-c", SCRIPT], [f"carveout:{image},as=none"], accel="tcg", timeout=120,
-                         append="ramdax=image:{carveout0.size}@{carveout0.address}")
+                         append="dax_carveout=image:{carveout0.size}@{carveout0.address}")
 
     def qemu_arguments(self, initrd, console):
         device = self.devices[0]

@@ -9,7 +9,7 @@
  *   /harness/devices  one line for each device that must appear: a block
  *                     device, "NAME memory START SIZE" (start address in hex,
  *                     bytes in decimal) or "NAME serial TEXT", or the DAX
- *                     device of a range of the kernel parameter ramdax=,
+ *                     device of a range of the kernel parameter dax_carveout=,
  *                     "NAME ramdax RANGE"; init makes the link
  *                     /dev/harness/NAME
  *   /harness/tty      if there, the command gets this terminal and its output
@@ -329,7 +329,7 @@ static bool link_block_device(const char *name, const char *kind, const char *ke
 	return found;
 }
 
-/* Is the range of the kernel parameter ramdax= that platform device @dir has @range? */
+/* Is the range of the kernel parameter dax_carveout= that platform device @dir has @range? */
 static bool is_range(const char *dir, const char *range)
 {
 	char path[300], *text;
@@ -354,7 +354,7 @@ static bool link_dax_device(const char *name, const char *range)
 		struct dirent *d;
 		DIR *dir;
 
-		snprintf(path, sizeof(path), "/sys/devices/platform/ramdax.%d", i);
+		snprintf(path, sizeof(path), "/sys/devices/platform/dax_carveout.%d", i);
 		dir = opendir(path);
 		if (!dir)
 			break;
@@ -387,7 +387,7 @@ static int link_devices(void)
 			if (waited >= DEVICE_WAIT_MS) {
 				send_error("the kernel shows no %s device for %s; does it have %s?",
 					   dax ? "DAX" : "block", name,
-					   dax ? "CONFIG_DEV_DAX_RAMDAX" : "the driver");
+					   dax ? "CONFIG_DEV_DAX_CARVEOUT" : "the driver");
 				return -1;
 			}
 			usleep(20000);

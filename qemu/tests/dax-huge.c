@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a file of 1 GiB made for memory is mapped by 512 faults, and losing a page of it costs that page alone
- * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT
+ * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT
  * image: huge huge
  * device: carveout:huge,as=none
- * append: ramdax=golden:{carveout0.size}@{carveout0.address}
+ * append: dax_carveout=golden:{carveout0.size}@{carveout0.address}
  *
  * Without "fsdax: find the page of an index within a PMD entry" the first page
  * of the 2 MiB is lost too.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: files on DAX share memory between images of a domain, for as long as the image it is in is there
- * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX DEV_DAX_RAMDAX DEV_DAX_FSDEV VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX DEV_DAX_CARVEOUT DEV_DAX_FSDEV VIRTIO_PMEM FS_DAX
  * config: TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT DM_DELAY
  * image: base share base --dax
  * image: next share next --dax
@@ -10,7 +10,7 @@
  * device: pmem:next
  * device: pmem:forged
  * device: blk:next
- * append: ramdax=golden:{carveout0.size}@{carveout0.address}
+ * append: dax_carveout=golden:{carveout0.size}@{carveout0.address}
  * timeout: 120
  *
  * Which image a page is of is told by its frame.  Where each file of each image
@@ -533,7 +533,7 @@ static void removal(void)
 	fd = open_in(NEXT, LARGE);
 	ktap_ok(is_from(p, SMALL, BASE, BASE) && is_from(q, LARGE, BASE, BASE), "map files of the younger one");
 	pid = pin(q + PAGE, 1000, &unused);
-	ktap_ok(write_to("/sys/bus/platform/drivers/ramdax/unbind", "ramdax.0"), "remove the device of the older one");
+	ktap_ok(write_to("/sys/bus/platform/drivers/dax_carveout/unbind", "dax_carveout.0"), "remove the device of the older one");
 	ktap_ok(*leaves && waitpid(pid, &status, 0) == pid && !status, "that waits for a page in a pipe");
 	ktap_ok(is_from(p, SMALL, NEXT, NEXT), "the younger one's mapping stays");
 	ktap_ok(reads(NEXT, MEDIUM, NEXT), "it reads");
@@ -544,7 +544,7 @@ static void removal(void)
 	munmap((void *)q, LARGE->size);
 	ktap_ok(detach(BASE), "unmount what is left of the older one");
 	ktap_ok(reads(NEXT, MEDIUM, NEXT) && detach(NEXT), "and the younger one");
-	ktap_ok(write_to("/sys/bus/platform/drivers/ramdax/bind", "ramdax.0") && attach(BASE, "d") && sums_ok(BASE) && detach(BASE), "the device comes back");
+	ktap_ok(write_to("/sys/bus/platform/drivers/dax_carveout/bind", "dax_carveout.0") && attach(BASE, "d") && sums_ok(BASE) && detach(BASE), "the device comes back");
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: images in memory share page cache, for what they do not serve by DAX
-# config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX DEV_DAX_RAMDAX DEV_DAX_FSDEV VIRTIO_PMEM FS_DAX
+# config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX DEV_DAX_CARVEOUT DEV_DAX_FSDEV VIRTIO_PMEM FS_DAX
 # image: base share base
 # image: zstd share base -zzstd -C65536
 # image: next share next -zlz4hc,9
@@ -9,7 +9,7 @@
 # device: carveout:zstd,as=none
 # device: pmem:base
 # device: blk:next
-# append: ramdax=plain:{carveout0.size}@{carveout0.address},zstd:{carveout1.size}@{carveout1.address}
+# append: dax_carveout=plain:{carveout0.size}@{carveout0.address},zstd:{carveout1.size}@{carveout1.address}
 . /harness/ktap.sh
 
 content() { (cd "/mnt/$1" && sha256sum -c SHA256SUMS); }

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: an image whose data is on a further device can be mounted from memory, and wrong devices are refused
-# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX VIRTIO_PMEM FS_DAX
+# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT VIRTIO_PMEM FS_DAX
 # image: blob share blob
 # device: carveout:blob,as=none
 # device: carveout:blob.blob,as=none
 # device: carveout:blob,as=none
 # device: pmem:blob
 # device: pmem:blob.blob
-# append: ramdax=spare:{carveout2.size}@{carveout2.address},meta:{carveout0.size}@{carveout0.address},data:{carveout1.size}@{carveout1.address}
+# append: dax_carveout=spare:{carveout2.size}@{carveout2.address},meta:{carveout0.size}@{carveout0.address},data:{carveout1.size}@{carveout1.address}
 . /harness/ktap.sh
 
 dax_of()
 {
 	local d
 
-	for d in /sys/devices/platform/ramdax.*; do
+	for d in /sys/devices/platform/dax_carveout.*; do
 		[ "$(cat "$d/name" 2>/dev/null)" != "$1" ] || (cd "$d" && echo dax*.*)
 	done
 }

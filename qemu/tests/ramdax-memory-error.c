@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a memory error hits who reads or maps the bytes, or the mount if it is in metadata, and nobody else
- * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX VIRTIO_PMEM FS_DAX MEMORY_FAILURE HWPOISON_INJECT
+ * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT VIRTIO_PMEM FS_DAX MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree
  * device: pmem:tree
  * device: carveout:tree,as=none
- * append: ramdax=golden:{carveout0.size}@{carveout0.address}
+ * append: dax_carveout=golden:{carveout0.size}@{carveout0.address}
  *
  * Errors are injected by page frame (hwpoison in debugfs): what the kernel does
  * is the same as after a machine check, but the bytes stay readable.

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a DAX device with an image can be mounted, by one file system at a time, and wrong use says why
-# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX
+# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT
 # image: tree tree
 # image: small-blocks tree -b1024
 # device: carveout:tree,as=none
 # device: carveout:small-blocks,as=none
 # device: carveout:tree,as=none
 # device: carveout:tree,as=none
-# append: ramdax=other:{carveout3.size}@{carveout3.address},golden:{carveout0.size}@{carveout0.address},small:{carveout1.size}@{carveout1.address},short:2M@{carveout2.address},same:2M@{carveout2.address},ram:2M@16M,odd:1M@{carveout2.address},nonsense
+# append: dax_carveout=other:{carveout3.size}@{carveout3.address},golden:{carveout0.size}@{carveout0.address},small:{carveout1.size}@{carveout1.address},short:2M@{carveout2.address},same:2M@{carveout2.address},ram:2M@16M,odd:1M@{carveout2.address},nonsense
 . /harness/ktap.sh
 
 drivers=/sys/bus/dax/drivers
@@ -18,7 +18,7 @@ dax_of()
 {
 	local d
 
-	for d in /sys/devices/platform/ramdax.*; do
+	for d in /sys/devices/platform/dax_carveout.*; do
 		[ "$(cat "$d/name" 2>/dev/null)" != "$1" ] || (cd "$d" && echo dax*.*)
 	done
 }
@@ -33,10 +33,10 @@ try_mount() { mount "$@" || return 1; }
 said() { dmesg | grep -qE -e "$1"; }
 
 check "a range is a device, ready to be mounted" test -c "/dev/$golden" -a -e $drivers/fsdev_dax/$golden
-check "System RAM is no carve-out" said 'ramdax .*overlaps System RAM'
-check "one range cannot be two devices" said 'ramdax .*same: .* overlaps short, which is there already'
-check "a range must be aligned" said 'ramdax: odd: .* must be multiples of 2 MiB'
-check "a range must be spelled right" said "ramdax: 'nonsense' is not NAME:SIZE@ADDRESS"
+check "System RAM is no carve-out" said 'dax_carveout .*ram: .* overlaps System RAM'
+check "one range cannot be two devices" said 'dax_carveout .*same: .* overlaps what is in use already'
+check "a range must be aligned" said 'dax_carveout .*odd: .* must be multiples of 2048 KiB'
+check "a range must be spelled right" said "dax_carveout: 'nonsense' is not NAME:SIZE@ADDRESS"
 
 before=$(cached)
 check "mount" mount -t erofs /dev/$golden /mnt

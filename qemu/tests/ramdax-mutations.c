@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: images with wrong metadata do no harm, and read the same from memory as from a block device
- * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX X86_PMEM_LEGACY FS_DAX DEVMEM
+ * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT X86_PMEM_LEGACY FS_DAX DEVMEM
  * image: set mutants
  * device: blk:set
- * append: memmap=4M!128M memmap=4M$136M ramdax=mutant:4M@136M
+ * append: memmap=4M!128M memmap=4M$136M dax_carveout=mutant:4M@136M
  * cpus: 2
  * timeout: 90
  *

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a DAX device, or a block device with DAX, that is removed under a mount gives I/O errors, and comes back
-# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_RAMDAX
+# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT
 # image: tree tree -Enoinline_data
 # device: carveout:tree,as=none
 # device: pmem:tree
-# append: ramdax=golden:{carveout0.size}@{carveout0.address}
+# append: dax_carveout=golden:{carveout0.size}@{carveout0.address}
 . /harness/ktap.sh
 
-provider=/sys/bus/platform/drivers/ramdax
+provider=/sys/bus/platform/drivers/dax_carveout
 node() { ls /dev/dax*.0 2>/dev/null; }
 
 # Take the device of /mnt away while a file is open, and while text pages of a
@@ -39,9 +39,9 @@ umount /mnt
 # --- a DAX device
 check "mount" mount -t erofs "$(node)" /mnt
 check "a program runs from it" /mnt/bin/busybox true
-remove "echo ramdax.0 > $provider/unbind"
+remove "echo dax_carveout.0 > $provider/unbind"
 mkdir /tmp/new
-check "the device comes back under its name" sh -c "echo ramdax.0 > $provider/bind; test -c $(node)"
+check "the device comes back under its name" sh -c "echo dax_carveout.0 > $provider/bind; test -c $(node)"
 check "it can be mounted beside the dead one" mount -t erofs "$(node)" /tmp/new
 check "with all of its content" sh -c 'cd /tmp/new && sha256sum -c SHA256SUMS'
 check "unmount the dead one" umount /mnt
