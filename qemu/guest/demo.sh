@@ -28,27 +28,6 @@ root=/mnt/root
 fail() { echo "$*" >&2; exit 1; }
 . /root/meminfo.sh
 
-# An NVDIMM without labels gets no pages from nd_pmem, hence no DAX.  What is known
-# to ramdax too can be taken from one driver and given to the other.
-hand_over() # DAX-DEVICE
-{
-	local driver=/sys/bus/dax/drivers/fsdev_dax tries=0 n
-
-	while [ ! -e "$driver/$1" ]; do
-		for n in /sys/bus/nd/drivers/nd_pmem/namespace*; do
-			[ ! -e "$n" ] || echo "${n##*/}" > /sys/bus/nd/drivers/nd_pmem/unbind
-		done
-		echo "$1" > $driver/bind && break
-		# the other driver may be about to take it
-		tries=$((tries + 1))
-		[ $tries -lt 50 ] || return 1
-		usleep 100000
-	done 2> /dev/null
-}
-
-case $1 in
-nvdimm*) hand_over "${node##*/}" || fail "the NVDIMM cannot be handed over from nd_pmem to fsdev_dax" ;;
-esac
 mkdir -p $image $root /mnt/rw
 memory_before
 if [ -b "$node" ]; then

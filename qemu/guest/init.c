@@ -33,6 +33,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -366,6 +367,34 @@ static bool link_dax_device(const char *name, const char *range)
 	return found;
 }
 
+/* Write the name of each file that @pattern matches, unless @but stands in it, to @file. */
+static void for_each_device(const char *pattern, const char *but, const char *file)
+{
+	char path[300];
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		snprintf(path, sizeof(path), "%s/%s", found.gl_pathv[i], but);
+		if (access(path, F_OK))
+			put(file, strrchr(found.gl_pathv[i], '/') + 1);
+	}
+	globfree(&found);
+}
+
+/*
+ * An NVDIMM without labels gets no struct pages from nd_pmem, hence no DAX.  If
+ * nd_pmem has it, take it away and let dax_carveout try again.
+ */
+static void take_nvdimm(void)
+{
+	for_each_device("/sys/bus/nd/drivers/nd_pmem/namespace*", "none",
+			"/sys/bus/nd/drivers/nd_pmem/unbind");
+	for_each_device("/sys/bus/platform/devices/dax_carveout.*", "driver",
+			"/sys/bus/platform/drivers/dax_carveout/bind");
+}
+
 /* Return: 0, or -1 after telling the host which device is missing. */
 static int link_devices(void)
 {
@@ -390,6 +419,8 @@ static int link_devices(void)
 					   dax ? "CONFIG_DEV_DAX_CARVEOUT" : "the driver");
 				return -1;
 			}
+			if (dax && !strncmp(name, "nvdimm", 6))
+				take_nvdimm();
 			usleep(20000);
 			waited += 20;
 		}
