@@ -8,7 +8,7 @@
 # device: carveout:tree,as=none
 # device: carveout:tree,as=none
 # devicetree: qemu/tests/ramdax-devicetree.dts
-# append: dax_carveout=again:2M@{carveout0.address},more:2M@{carveout2.address}
+# append: dax_carveout=again:2M@{carveout0.address},more:2M@{carveout2.address},gic:2M@0x8000000000
 . /harness/ktap.sh
 
 drivers=/sys/bus/platform/drivers
@@ -46,8 +46,13 @@ check "a size of 0" once ': empty: size 0x0 and address 0x[0-9a-f]+ must be mult
 check "a size that is no multiple of 2 MiB" once ': odd: size 0x1000 and address'
 check "a range beyond the end of addresses" once ': beyond: reg must be one range of addresses'
 check "a range in System RAM" once ': ram: .* overlaps System RAM; keep it from the kernel with .* out of the device tree.s memory nodes'
+check "registers of a device" once ': uart: .* overlaps /soc/serial@8000001000 of the device tree'
+check "registers, by the parameter" once ': gic: .* overlaps /soc/serial@8000001000 of the device tree'
+check "a range in a memory node" once ': inside: .* overlaps /memory@9000000000 of the device tree'
 check "no range" once ': nowhere: reg must be one range of addresses'
 check "two ranges" once ': two: reg must be one range of addresses'
 check "a node that is switched off is left alone" sh -c '! dmesg | grep switched-off'
 check "none of these is a device" test "$(ls /dev/dax*.* | wc -l)" = 4
+check "nothing of what was refused is left" sh -c '! grep -i -e "^ *8000[0-9a-f]*-" -e "^ *9000[0-9a-f]*-" /proc/iomem'
+check "one line says why, and the driver core one that it failed" test "$(dmesg | grep -c 'dax_carveout.*inside')" = 2
 done_testing
