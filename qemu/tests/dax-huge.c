@@ -28,6 +28,8 @@
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
 #define SIZE		(1UL << 30)
+/* pages that a read fault maps */
+#define AROUND		16
 /* of the program's own */
 #define STRAY_FAULTS	8
 /* the page that is lost: the fourth of the second 2 MiB */
@@ -53,6 +55,26 @@ static long long counter(const char *device, const char *name)
 		ktap_note("%s: %s", path, strerror(errno));
 	close(fd);
 	return atoll(text);
+}
+
+/* Map 2 MiB of @fd from @offset on where no large page fits. Return: the faults, or -1. */
+static long faults_unaligned(int fd, off_t offset)
+{
+	char *room = mmap(NULL, 3 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t at = ((uintptr_t)room + HUGE - 1) / HUGE * HUGE + PAGE;
+	volatile char *p = mmap((void *)at, HUGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, offset);
+	long faults = -1;
+
+	if (p != MAP_FAILED) {
+		faults = page_faults();
+		for (unsigned long o = PAGE; o < HUGE; o += PAGE)
+			(void)p[o];
+		faults = page_faults() - faults;
+		if (*(volatile uint64_t *)p != (uint64_t)offset / HUGE + 1 || p[PAGE])
+			faults = -1;
+	}
+	munmap(room, 3 * HUGE);
+	return faults;
 }
 
 int main(void)
@@ -88,6 +110,10 @@ int main(void)
 	ktap_ok(counter(nodes.gl_pathv[0], "faults_2m") == 512, "the mount counts 512 faults of 2 MiB");
 	mapped = counter(nodes.gl_pathv[0], "mapped_bytes");
 	ktap_ok(mapped == SIZE, "and %lld bytes that are mapped", mapped);
+
+	took = faults_unaligned(fd, 4 * HUGE);
+	ktap_ok(took > 0 && took <= (long)(HUGE / PAGE / AROUND + STRAY_FAULTS),
+		"%ld faults map 2 MiB of it at another alignment", took);
 
 	/* who causes an error and has mapped the page hears of it at once */
 	if (sigsetjmp(bus, 1))
