@@ -400,6 +400,9 @@ class Guest:
             # On a loaded host an emulated TSC is calibrated wrongly, and then the
             # guest's seconds are not seconds.
             words.append("clocksource=hpet")
+            # Nor does the timer always tick in time for the kernel's check of it,
+            # which panics.
+            words.append("no_timer_check")
         if self.append:
             words.append(self.append)
         return " ".join(words)
