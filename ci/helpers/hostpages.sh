@@ -101,7 +101,7 @@ start "$img" shared:0:1024 write:90:500; c=$pid
 methods=(pagemap)
 root && methods+=(kpagecount)
 # What guests a and b say of themselves: a has mapped 10-19 and 60-69, b 60-79 and 200.
-printf 'mapped 40960 40960\nmapped 245760 40960\ncounter dax_faults_4k 20\ncounter sum 4503599627370496\n' > "$shm/in.a"
+printf 'mapped 40960 40960\nmapped 245760 40960\ncounter dax_faults_pte 20\ncounter sum 4503599627370496\n' > "$shm/in.a"
 printf 'mapped 245760 81920\nmapped 819200 1\n' > "$shm/in.b"
 : > "$shm/in.none"
 # The number of a process that has ended.

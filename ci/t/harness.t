@@ -109,7 +109,7 @@ def _(place):
     driver = harness.CARVEOUT_PARAMETER
     place.fails(["true"], f"guest 0: the kernel shows no DAX device for ramdax0; does it have the driver {driver}",
                 options=["--device", "ramdax:" + place.image(),
-                         "--append", f"{place.mark} initcall_blacklist={driver}_init"])
+                         "--append", f"{place.mark} initcall_blacklist={driver.removeprefix('dax_')}_init"])
 
 
 @case("a result that is no JSON is a failure that quotes it")

@@ -58,7 +58,7 @@ prefix=()
 run --guest=$b:"$shm/in.b" --guest=$a:"$shm/in.a" "$img" $a $b $c
 is "guests: touched, mapped, mapped and not resident" \
 	"$(q '[.guests[] | [.pid, (.touched_bytes, .mapped_bytes, .mapped_absent_bytes | . / 4096)]]')" "[[$b,100,21,1],[$a,100,20,0]]"
-is "guests: counters" "$(q '[.guests[].counters]')" '[{},{"dax_faults_4k":20,"sum":4503599627370496}]'
+is "guests: counters" "$(q '[.guests[].counters]')" '[{},{"dax_faults_pte":20,"sum":4503599627370496}]'
 is "guests: mapped by how many" "$(q '[.mapped_by[] | .bytes / 4096]')" "[21,10]"
 is "guests: parts" "$(q '[.parts[] | [.start / 4096, .length / 4096, .touched_by, .mapped_by]]')" \
 	"[[0,10,[$a],[]],[10,10,[$a],[$a]],[20,30,[$a],[]],[50,10,[$b,$a],[]],[60,10,[$b,$a],[$b,$a]],[70,10,[$b,$a],[$b]],[80,20,[$b,$a],[]],[100,50,[$b],[]],[200,1,[],[$b]]]"
@@ -67,7 +67,7 @@ text=$("$shm/hostpages" --guest=$a:"$shm/in.a" --guest=$b:"$shm/in.b" "$img" $a 
 is "guests: text: exit status" "$?" 0
 like "guests: text: figures" "$text" "$(printf "%8d" $a)   400.0 KiB   10 %   80.0 KiB    2 %"
 like "guests: text: parts" "$text" "$(printf '%8d' $b) |...+#-----..+...................................................|"
-like "guests: text: counters" "$text" "$(printf '  %-44s%15s' dax_faults_4k 20)"
+like "guests: text: counters" "$text" "$(printf '  %-44s%15s' dax_faults_pte 20)"
 like "guests: text: mapped by both" "$text" "   2 of 2       40.0 KiB"
 # More guests than a word has bits: each has touched page 0, the k-th has mapped page k.
 many=() names=()

@@ -27,7 +27,6 @@ fail() { echo "$*" >&2; exit 1; }
 . /root/meminfo.sh
 
 mkdir -p $image $root /mnt/rw
-sh "/harness/mount/$1" || fail "the device cannot be made ready to be mounted"
 memory_before
 sh "/harness/mount/$1" $image || fail "the image cannot be mounted from $1"
 node=$(readlink -f "$(sed -n "s,^\([^ ]*\) $image erofs .*,\1,p" /proc/mounts)")

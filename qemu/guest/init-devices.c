@@ -14,6 +14,7 @@
  */
 #include <ctype.h>
 #include <dirent.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,37 @@ static bool link_dax_device(const struct device *device)
 	return found;
 }
 
+/* Write the name of each file that @pattern matches, unless @but stands in it, to @file. */
+static void for_each_device(const char *pattern, const char *but, const char *file)
+{
+	char path[300];
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		snprintf(path, sizeof(path), "%s/%s", found.gl_pathv[i], but);
+		if (access(path, F_OK))
+			put(file, strrchr(found.gl_pathv[i], '/') + 1);
+	}
+	globfree(&found);
+}
+
+/*
+ * An NVDIMM without labels gets no struct pages from nd_pmem, hence no DAX.  If
+ * nd_pmem has it, take it away and let the platform driver try again.
+ */
+static void take_nvdimm(const char *driver)
+{
+	char devices[128], bind[128];
+
+	for_each_device("/sys/bus/nd/drivers/nd_pmem/namespace*", "none",
+			"/sys/bus/nd/drivers/nd_pmem/unbind");
+	snprintf(devices, sizeof(devices), "/sys/bus/platform/devices/%s.*", driver);
+	snprintf(bind, sizeof(bind), "/sys/bus/platform/drivers/%s/bind", driver);
+	for_each_device(devices, "driver", bind);
+}
+
 /* Make the link of the device of one line, as soon as the kernel shows it. */
 static int link_device(const char *line, int *waited)
 {
@@ -136,6 +168,8 @@ static int link_device(const char *line, int *waited)
 				   dax ? "DAX" : "block", device.name, dax ? " " : "", device.driver);
 			return -1;
 		}
+		if (dax && !strncmp(device.name, "nvdimm", 6))
+			take_nvdimm(device.driver);
 		usleep(20000);
 		*waited += 20;
 	}

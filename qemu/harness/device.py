@@ -15,7 +15,7 @@ from .host import GIB, MIB, HarnessError, memory_file, parse_size, round_up
 
 # The kernel parameter that makes DAX devices of ranges of memory.  The module, the
 # driver in sysfs and CONFIG_DEV_DAX_... are called after it.
-CARVEOUT_PARAMETER = "ramdax"
+CARVEOUT_PARAMETER = "dax_carveout"
 CARVEOUT_CONFIG = "DEV_DAX_" + CARVEOUT_PARAMETER.removeprefix("dax_").upper()
 
 # The kernel maps memory of a device in subsections of this size
@@ -42,9 +42,7 @@ class Device:
     machine = ()            # words of QEMU's -machine
     is_memory = False       # memory of the guest, rather than a disk
     by_dax = False          # an image on it is mounted so that it is read by DAX
-    # How the guest mounts the image on $node, of the device $name, on $dir: commands
-    # of a shell.  The first makes it ready.
-    prepare = ""
+    # How the guest mounts the image on $node on $dir: a command of a shell.
     mount = "mount -t erofs -o ro $node $dir"
     fd = None               # of a file that QEMU inherits
 
@@ -101,7 +99,7 @@ class Device:
         return []
 
     def line(self):
-        """Its line of /harness/devices, by which init finds it (qemu/guest/devices.c)."""
+        """Its line of /harness/devices, by which init finds it (qemu/guest/init-devices.c)."""
         raise NotImplementedError
 
 
@@ -182,17 +180,16 @@ class Ramdax(FixedMemory):
 
 
 class Nvdimm(MemoryDevice):
-    """An NVDIMM without labels, which a guest can take from nd_pmem."""
+    """An NVDIMM without labels, which init takes from nd_pmem."""
 
     kind, usage = "nvdimm", "IMG"
-    what = (f"an NVDIMM whose range `{CARVEOUT_PARAMETER}=` names too: first a block device without DAX; "
-            "to mount it the guest takes it from `nd_pmem`, and it becomes `/dev/daxN.M`")
+    what = (f"an NVDIMM whose range `{CARVEOUT_PARAMETER}=` names too: a DAX device, `/dev/daxN.M`; "
+            "init takes the NVDIMM from `nd_pmem`, if that was first")
     notes = ("QEMU demands that a read-only NVDIMM is unarmed; it has no labels, so `nd_pmem` gives it no struct "
-             "pages, see `hand_over` in `qemu/guest/dax.sh`")
+             "pages, see `take_nvdimm` in `qemu/guest/init-devices.c`")
     config = ("ACPI_NFIT",) + Ramdax.config
     machine = ("nvdimm=on",)
     by_dax = True
-    prepare = ". /harness/dax.sh; node=/dev/$(dax_of $name); hand_over ${node##*/}"
     mount = Ramdax.mount
     ranges = Ramdax.ranges
 
@@ -370,6 +367,6 @@ def markdown_table():
             "| --- | --- | --- | --- | --- |"]
     for cls in KINDS.values():
         needs = ", ".join(f"`CONFIG_{name}`" for name in cls.config)
-        mount = "; ".join(f"`{command}`" for command in (cls.prepare, cls.mount) if command) or "-"
+        mount = f"`{cls.mount}`" if cls.mount else "-"
         rows.append(f"| `{cls.kind}:{cls.usage}` | {cls.what} | {needs} | {mount} | {cls.notes} |")
     return "\n".join(row.replace("|  |", "| |") for row in rows)

@@ -127,10 +127,8 @@ def qemu_arguments(guest, initrd, console, port, monitor, devicetree=None):
 
 def _mount_script(device):
     """The script /harness/mount/NAME of a guest, which mounts the image on a device."""
-    return (f"# usage: sh /harness/mount/{device.name} [DIR]\n#\n"
-            "# Makes the device ready, and mounts the image on DIR if that is given.\n"
-            f"set -e\nname={device.name} node=/dev/harness/{device.name} dir=$1\n{device.prepare}\n"
-            f"[ -z \"$dir\" ] || {device.mount}\n").encode()
+    return (f"# usage: sh /harness/mount/{device.name} DIR\n"
+            f"node=/dev/harness/{device.name} dir=$1\n{device.mount}\n").encode()
 
 
 def initramfs(guest):

@@ -27,10 +27,32 @@
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
 #define SIZE		(1UL << 30)
+/* pages that a read fault maps */
+#define AROUND		16
 /* of the program's own */
 #define STRAY_FAULTS	8
 /* the page that is lost: the fourth of the second 2 MiB */
 #define LOST		(HUGE + 3 * PAGE)
+
+/* Map 2 MiB of @fd from @offset on where no large page fits. Return: the faults, or -1. */
+static long faults_unaligned(int fd, off_t offset)
+{
+	char *room = mmap(NULL, 3 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t at = ((uintptr_t)room + HUGE - 1) / HUGE * HUGE + PAGE;
+	volatile char *p = mmap((void *)at, HUGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, offset);
+	long faults = -1;
+
+	if (p != MAP_FAILED) {
+		faults = page_faults();
+		for (unsigned long o = PAGE; o < HUGE; o += PAGE)
+			(void)p[o];
+		faults = page_faults() - faults;
+		if (*(volatile uint64_t *)p != (uint64_t)offset / HUGE + 1 || p[PAGE])
+			faults = -1;
+	}
+	munmap(room, 3 * HUGE);
+	return faults;
+}
 
 int main(void)
 {
@@ -65,9 +87,13 @@ int main(void)
 	ktap_ok(ktap_is(took, >=, 512) &&
 		ktap_is(took, <=, 512 + STRAY_FAULTS), "%ld faults map all of it", took);
 	ktap_ok(!wrong, "its content is right");
-	ktap_eq(number_in("/sys/fs/erofs/%s/dax/faults_2m", name), 512, "the mount counts 512 faults of 2 MiB");
+	ktap_eq(number_in("/sys/fs/erofs/%s/dax/faults_pmd", name), 512, "the mount counts 512 faults of 2 MiB");
 	mapped = number_in("/sys/fs/erofs/%s/dax/mapped_bytes", name);
 	ktap_eq(mapped, SIZE, "and %ld bytes that are mapped", mapped);
+
+	took = faults_unaligned(fd, 4 * HUGE);
+	ktap_ok(ktap_is(took, >, 0) && ktap_is(took, <=, (long)(HUGE / PAGE / AROUND + STRAY_FAULTS)),
+		"%ld faults map 2 MiB of it at another alignment", took);
 
 	/* a process that causes an error in a page that it maps gets SIGBUS at once */
 	if (sigbus_came())

@@ -19,9 +19,9 @@ small=$(device ramdax2)
 short=$(device ramdax3)
 
 check "a range is a device, ready to be mounted" test -c "/dev/$golden" -a -e $drivers/fsdev_dax/$golden
-check "System RAM is no carve-out" said "$CARVEOUT_DRIVER .*overlaps System RAM"
-check "one range cannot be two devices" said "$CARVEOUT_DRIVER .*same: .* overlaps ramdax3, which is there already"
-check "a range must be aligned" said "$CARVEOUT_DRIVER: odd: .* must be multiples of 2 MiB"
+check "System RAM is no carve-out" said "$CARVEOUT_DRIVER .*ram: .* overlaps System RAM"
+check "one range cannot be two devices" said "$CARVEOUT_DRIVER .*same: .* overlaps what is in use already"
+check "a range must be aligned" said "$CARVEOUT_DRIVER .*odd: .* must be multiples of 2048 KiB"
 check "a range must be spelled right" said "$CARVEOUT_DRIVER: 'nonsense' is not NAME:SIZE@ADDRESS"
 
 before=$(cached)

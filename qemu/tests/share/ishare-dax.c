@@ -171,7 +171,7 @@ static bool learn(enum image image)
 /* faults of 2 MiB that went through the mount of NEXT */
 static long huge_faults(void)
 {
-	return number_in("/sys/fs/erofs/pmem0/dax/faults_2m");
+	return number_in("/sys/fs/erofs/pmem0/dax/faults_pmd");
 }
 
 /* A uprobe is refused, as on any file on DAX, also where nobody has opened the file yet. */

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: a page that a pipe holds outlives its file system and its device, whose memory nobody gets again
+ * image: tree tree -Enoinline_data
+ * device: ramdax:tree
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "carveout.h"
+#include "ktap.h"
+#include "system.h"
+
+#define PAGE		4096
+#define NODE		"/dev/dax0.0"
+#define FSDEV		"/sys/bus/dax/drivers/fsdev_dax/"
+
+static char bytes[PAGE], again[PAGE];
+
+/* A page of the file in a pipe, and nothing else of the file.  Return: the pipe's end. */
+static int page_in_pipe(void)
+{
+	int fd = open("/mnt/data.65536", O_RDONLY), ends[2];
+	char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, PAGE);
+	struct iovec iov = { .iov_base = p, .iov_len = PAGE };
+
+	if (p == MAP_FAILED || pread(fd, bytes, PAGE, PAGE) != PAGE || pipe(ends) ||
+	    vmsplice(ends[1], &iov, 1, 0) != PAGE)
+		return -1;
+	munmap(p, PAGE);
+	close(fd);
+	close(ends[1]);
+	return ends[0];
+}
+
+int main(void)
+{
+	double start;
+	int fd;
+
+	ktap_begin();
+	if (!ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL), "mount") ||
+	    !ktap_ok((fd = page_in_pipe()) >= 0, "a page goes into a pipe"))
+		return ktap_end();
+	start = seconds_now();
+	ktap_ok(!umount("/mnt") && seconds_now() - start < 1, "unmount, in %.3f s", seconds_now() - start);
+	ktap_ok(!write_to(FSDEV "unbind", "dax0.0") && errno == EBUSY, "unbind in sysfs is refused");
+	ktap_ok(times_said("end the processes that use"), "and it is said why");
+
+	start = seconds_now();
+	ktap_ok(carveout_driver("unbind", 0) && seconds_now() - start < 2,
+		"the device is removed all the same, in %.3f s", seconds_now() - start);
+	ktap_ok(access(NODE, F_OK) && times_said("1 pages are still in use: the memory cannot be used again") == 1,
+		"it is said once that its memory stays");
+	ktap_ok(!carveout_driver("bind", 0) && access(NODE, F_OK), "no driver gets the memory again");
+	ktap_ok(times_said("overlaps what is in use already"), "and it is said why");
+	ktap_ok(read(fd, again, PAGE) == PAGE && !memcmp(bytes, again, PAGE), "the pipe has the right bytes");
+	close(fd);
+	ktap_ok(!carveout_driver("bind", 0), "nor when the pipe is read");
+	return ktap_end();
+}
