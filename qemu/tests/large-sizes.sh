@@ -16,7 +16,7 @@ for where in pmem0:dax=always blk0:dax=never; do
 	check "$where: its last byte can be read" \
 		test "$(dd if=/mnt/sparse bs=1 count=1 iflag=skip_bytes skip=17592186044416 2>/dev/null | wc -c)" = 1
 	for file in plain inline full compact dir link negative; do
-		fails "$where: no other kind of file is that large: $file" 'tructure needs cleaning' stat /mnt/$file
+		fails "$where: no other kind of file is that large: $file" 'tructure needs cleaning' stat -c %s /mnt/$file
 		dd if=/mnt/$file of=/dev/null bs=4096 count=1 skip=4294967295 2> /dev/null
 	done
 	umount /mnt
