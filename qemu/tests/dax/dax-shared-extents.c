@@ -128,22 +128,22 @@ static void test_chunks(const char *dir)
 }
 
 /*
- * One process maps the file so that 2 MiB pages fit, another so that they do
- * not: its PTE faults meet the PMD entry.
+ * A file is mapped so that 2 MiB pages fit, and again, or another one that has the
+ * same chunks, so that they do not: PTE faults meet the PMD entry, or its pages.
  */
-static void test_mixed_sizes(const char *path)
+static void test_mixed_sizes(const char *path, const char *other)
 {
 	const size_t huge = 2 << 20;
 	char *area = mmap(NULL, 16 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	char *aligned = (char *)(((unsigned long)area + huge - 1) & ~(huge - 1));
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), fd2 = open(other, O_RDONLY | O_CLOEXEC);
 	bool same = true;
 	char *pmd, *pte;
 	long n;
 
 	pmd = mmap(aligned, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
-	pte = mmap(aligned + 3 * huge + PAGE, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
-	if (!ktap_ok(ktap_is(fd, >=, 0) && ktap_is(pmd, !=, MAP_FAILED) &&
+	pte = mmap(aligned + 3 * huge + PAGE, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd2, 0);
+	if (!ktap_ok(ktap_is(fd, >=, 0) && ktap_is(fd2, >=, 0) && ktap_is(pmd, !=, MAP_FAILED) &&
 	    ktap_is(pte, !=, MAP_FAILED), "%s: map it twice", path))
 		return;
 	n = page_faults();
@@ -160,6 +160,7 @@ static void test_mixed_sizes(const char *path)
 		"%s: mappings of both sizes do not take pages from each other", path);
 	munmap(area, 16 << 20);
 	close(fd);
+	close(fd2);
 }
 
 int main(void)
@@ -173,7 +174,8 @@ int main(void)
 		"mount the image with 2 MiB chunks");
 	test_chunks("/mnt/chunks");
 	test_chunks("/mnt/huge");
-	test_mixed_sizes("/mnt/huge/huge1");
+	test_mixed_sizes("/mnt/huge/huge1", "/mnt/huge/huge1");
+	test_mixed_sizes("/mnt/huge/huge1", "/mnt/huge/huge2");
 	ktap_ok(!umount("/mnt/chunks") && !umount("/mnt/huge"), "unmount both");
 	return ktap_end();
 }
