@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test: a memory error hits who reads or maps the bytes, or the mount if it is in metadata, and nobody else
+ * test: a memory error hits who reads or maps the bytes, also in metadata, and nobody else
  * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT VIRTIO_PMEM FS_DAX MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree
  * device: pmem:tree
@@ -159,7 +159,7 @@ static void try_mount(const char *what, const char *device, const char *options)
 	int64_t file, tail, metadata;
 	uint64_t base;
 	struct child shared, private, early;
-	int deaths, fd;
+	int told, fd;
 	char *p;
 
 	if (!ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mount", what))
@@ -202,12 +202,13 @@ static void try_mount(const char *what, const char *device, const char *options)
 		"%s: the mount lives on", what);
 
 	/* in metadata */
-	deaths = said("memory error in metadata");
+	told = said("memory error in metadata");
 	ktap_ok(page_poison(base + metadata / PAGE), "%s: an error in a directory", what);
 	ktap_ok(access("/mnt/many/a", F_OK) && errno == EIO, "%s: a lookup in it gives EIO", what);
-	ktap_ok(access("/mnt/bin/script", F_OK) && errno == EIO, "%s: so does one elsewhere", what);
-	ktap_ok(read_at("/mnt/one", after, 1, 0) == -EIO, "%s: so does a read", what);
-	ktap_ok(said("memory error in metadata") == deaths + 1, "%s: the mount says so once", what);
+	ktap_ok(access("/mnt/many/a", F_OK) && errno == EIO, "%s: so does another", what);
+	ktap_ok(!access("/mnt/bin/script", F_OK), "%s: elsewhere it does not", what);
+	ktap_ok(read_at("/mnt/one", after, 1, 0) == 1, "%s: nor does a read", what);
+	ktap_ok(said("memory error in metadata") == told + 1, "%s: the mount says so once", what);
 	ktap_ok(!umount("/mnt"), "%s: unmount", what);
 }
 
@@ -215,7 +216,7 @@ int main(void)
 {
 	static char byte;
 	glob_t nodes;
-	int deaths;
+	int told;
 
 	ktap_begin();
 	signal(SIGPIPE, SIG_IGN);
@@ -232,9 +233,9 @@ int main(void)
 	umount("/mnt");
 	/* which is an error that nobody handles, since nobody has the device */
 	page_poison(first_frame);
-	deaths = said("memory error in metadata");
+	told = said("memory error in metadata");
 	ktap_ok(mount(nodes.gl_pathv[0], "/mnt", "erofs", MS_RDONLY, NULL) && errno == EIO,
 		"a device whose superblock is lost cannot be mounted");
-	ktap_ok(said("memory error in metadata") == deaths + 1, "and it is said why");
+	ktap_ok(said("memory error in metadata") == told + 1, "and it is said why");
 	return ktap_end();
 }
