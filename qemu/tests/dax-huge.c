@@ -85,7 +85,7 @@ int main(void)
 	took = page_faults() - before;
 	ktap_ok(took >= 512 && took <= 512 + STRAY_FAULTS, "%ld faults map all of it", took);
 	ktap_ok(!wrong, "its content is right");
-	ktap_ok(counter(nodes.gl_pathv[0], "faults_2m") == 512, "the mount counts 512 faults of 2 MiB");
+	ktap_ok(counter(nodes.gl_pathv[0], "faults_pmd") == 512, "the mount counts 512 faults of 2 MiB");
 	mapped = counter(nodes.gl_pathv[0], "mapped_bytes");
 	ktap_ok(mapped == SIZE, "and %lld bytes that are mapped", mapped);
 

@@ -203,7 +203,7 @@ static long stat_of(const char *name)
 /* faults of 2 MiB that went through the mount of NEXT */
 static long huge_faults(void)
 {
-	FILE *stream = fopen("/sys/fs/erofs/pmem0/dax/faults_2m", "r");
+	FILE *stream = fopen("/sys/fs/erofs/pmem0/dax/faults_pmd", "r");
 	long n = -1;
 
 	if (stream && fscanf(stream, "%ld", &n) != 1)
