@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test: a memory error hits who reads or maps the bytes, or the mount if it is in metadata, and nobody else
+ * test: a memory error hits who reads or maps the bytes, also in metadata, and nobody else
  * config: MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree
  * device: pmem:tree
@@ -145,7 +145,7 @@ static void try_mount(const char *what, const char *device, const char *options)
 	int64_t file, tail, metadata;
 	uint64_t base;
 	struct child shared, private, early;
-	int deaths, fd;
+	int told, fd;
 	ssize_t n;
 	char *p;
 
@@ -193,12 +193,13 @@ static void try_mount(const char *what, const char *device, const char *options)
 		"%s: the mount lives on", what);
 
 	/* in metadata */
-	deaths = times_said("memory error in metadata");
+	told = times_said("memory error in metadata");
 	ktap_ok(page_poison(base + metadata / PAGE), "%s: an error in a directory", what);
 	ktap_fails(access("/mnt/many/a", F_OK), EIO, "%s: a lookup in it gives EIO", what);
-	ktap_fails(access("/mnt/bin/script", F_OK), EIO, "%s: so does one elsewhere", what);
-	ktap_eq(read_at("/mnt/one", after, 1, 0), -EIO, "%s: so does a read", what);
-	ktap_eq(times_said("memory error in metadata"), deaths + 1, "%s: the mount says so once", what);
+	ktap_fails(access("/mnt/many/a", F_OK), EIO, "%s: so does another", what);
+	ktap_ok(!access("/mnt/bin/script", F_OK), "%s: elsewhere it does not", what);
+	ktap_eq(read_at("/mnt/one", after, 1, 0), 1, "%s: nor does a read", what);
+	ktap_eq(times_said("memory error in metadata"), told + 1, "%s: the mount says so once", what);
 	ktap_ok(!umount("/mnt"), "%s: unmount", what);
 }
 
@@ -206,7 +207,7 @@ int main(void)
 {
 	static char byte;
 	static const char *const dax = "/dev/harness/ramdax0";
-	int deaths;
+	int told;
 
 	ktap_begin();
 	signal(SIGPIPE, SIG_IGN);
@@ -221,9 +222,9 @@ int main(void)
 	umount("/mnt");
 	/* which is an error that nobody handles, since nobody has the device */
 	page_poison(first_frame);
-	deaths = times_said("memory error in metadata");
+	told = times_said("memory error in metadata");
 	ktap_fails(mount(dax, "/mnt", "erofs", MS_RDONLY, NULL), EIO,
 		"a device whose superblock is lost cannot be mounted");
-	ktap_eq(times_said("memory error in metadata"), deaths + 1, "and it is said why");
+	ktap_eq(times_said("memory error in metadata"), told + 1, "and it is said why");
 	return ktap_end();
 }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: a page that a pipe holds delays no unmount, and keeps the device for EROFS until the pipe is read
+ * image: tree tree -Enoinline_data
+ * device: pmem:tree
+ * device: ramdax:tree
+ * timeout: 90
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "system.h"
+
+#define PAGE	4096
+#define FSDEV	"/sys/bus/dax/drivers/fsdev_dax/"
+
+static char bytes[PAGE], again[PAGE];
+
+/* Put page @n of @path into a pipe, and hold nothing else of the file.  Return: the end to read. */
+static int page_in_pipe(const char *path, int n)
+{
+	int fd = open(path, O_RDONLY), ends[2];
+	char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, n * PAGE);
+	struct iovec iov = { .iov_base = p, .iov_len = PAGE };
+
+	if (p == MAP_FAILED || pread(fd, bytes, PAGE, n * PAGE) <= 0 || pipe(ends) ||
+	    vmsplice(ends[1], &iov, 1, 0) != PAGE)
+		return -1;
+	munmap(p, PAGE);
+	close(fd);
+	close(ends[1]);
+	return ends[0];
+}
+
+static bool pipe_is_right(int fd)
+{
+	bool ok = read(fd, again, PAGE) == PAGE && !memcmp(bytes, again, PAGE);
+
+	close(fd);
+	return ok;
+}
+
+static bool quick_umount(void)
+{
+	double start = seconds_now();
+	int rc = umount("/mnt");
+
+	return ktap_ok(!rc && seconds_now() - start < 1, "unmount in less than a second");
+}
+
+static void on_device(const char *what, const char *device, const char *options)
+{
+	const char *name = strncmp(device, "/dev/dax", 8) ? NULL : device + 5;
+	int fd, again_fd, tries;
+
+	ktap_note("%s", what);
+	if (!ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mount", what) ||
+	    !ktap_ok((fd = page_in_pipe("/mnt/data.65536", 3)) >= 0, "%s: a page goes into a pipe", what))
+		return;
+	/* the inode goes before the mount does: one entry, and one of many */
+	ktap_ok((again_fd = page_in_pipe("/mnt/one", 0)) >= 0, "%s: so does the page of a short file", what);
+	write_to("/proc/sys/vm/drop_caches", "2");
+	close(again_fd);
+	ktap_ok((again_fd = page_in_pipe("/mnt/data.65536", 3)) >= 0, "%s: the file can be mapped again", what);
+	close(again_fd);
+	quick_umount();
+
+	ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mounted again at once", what);
+	again_fd = page_in_pipe("/mnt/data.65536", 3);
+	ktap_ok(again_fd >= 0 && pipe_is_right(again_fd), "%s: the same page goes through a pipe", what);
+	quick_umount();
+	if (name)
+		ktap_ok(!write_to(FSDEV "unbind", name) && errno == EBUSY, "%s: the driver cannot be unbound", what);
+
+	ktap_ok(pipe_is_right(fd), "%s: the pipe has the right bytes", what);
+	if (!name)
+		return;
+	/* EROFS looks once a second */
+	for (tries = 0; tries < 100 && !write_to(FSDEV "unbind", name); tries++)
+		usleep(100000);
+	ktap_ok(tries < 100, "%s: then it can, after %d.%d s", what, tries / 10, tries % 10);
+	ktap_ok(write_to(FSDEV "bind", name), "%s: and bound again", what);
+	ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: and mounted", what);
+	umount("/mnt");
+}
+
+int main(void)
+{
+	glob_t nodes;
+
+	ktap_begin();
+	on_device("block device", "/dev/pmem0", "dax=always");
+	if (ktap_ok(!glob("/dev/dax*.0", 0, NULL, &nodes), "the carve-out is a DAX device"))
+		on_device("DAX device", nodes.gl_pathv[0], "");
+	return ktap_end();
+}

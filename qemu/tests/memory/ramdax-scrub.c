@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: what scrubbing finds bad after the mount is not read any more, be it data or metadata, and nothing else is lost
+ * config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX
+ * image: tree tree -Enoinline_data
+ * device: pmem:tree
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "ktap.h"
+
+static char page[4096];
+
+/* Return: the sector where @path begins, or -1. */
+static long sector_of(const char *path)
+{
+	struct { struct fiemap map; struct fiemap_extent extent; } f = {
+		.map = { .fm_length = ~0ULL, .fm_extent_count = 1 },
+	};
+	int fd = open(path, O_RDONLY);
+	int rc = ioctl(fd, FS_IOC_FIEMAP, &f);
+
+	close(fd);
+	return rc || !f.map.fm_mapped_extents ? -1 : (long)(f.extent.fe_physical / 512);
+}
+
+/* Report a page as bad, as a scrubber does. */
+static bool scrub(long sector)
+{
+	FILE *f = fopen("/sys/block/pmem0/badblocks", "w");
+	bool ok = f && fprintf(f, "%ld 8", sector) > 0;
+
+	return f && !fclose(f) && ok;
+}
+
+/* Return: bytes read at @offset, or -errno. */
+static ssize_t read_at(const char *path, off_t offset)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : pread(fd, page, sizeof(page), offset);
+
+	n = n < 0 ? -errno : n;
+	close(fd);
+	return n;
+}
+
+/* Return: entries of @path, or -errno. */
+static int list(const char *path)
+{
+	DIR *dir = opendir(path);
+	int n = 0;
+
+	if (!dir)
+		return -errno;
+	errno = 0;
+	while (readdir(dir))
+		n++;
+	n = errno ? -errno : n;
+	closedir(dir);
+	return n;
+}
+
+int main(void)
+{
+	long dir, file;
+
+	ktap_begin();
+	if (!ktap_ok(!mount("/dev/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount"))
+		return ktap_end();
+	dir = sector_of("/mnt/many");
+	file = sector_of("/mnt/data.65536");
+	ktap_ok(dir > 0 && file > 0, "a directory and a file have a place");
+	ktap_ok(list("/mnt/many") == 602, "the directory can be listed");
+	ktap_ok(read_at("/mnt/data.65536", 0) == sizeof(page), "the file can be read");
+
+	ktap_ok(scrub(dir), "scrubbing finds the directory bad");
+	ktap_ok(list("/mnt/many") == -EIO, "it cannot be listed: %d", list("/mnt/many"));
+	ktap_ok(access("/mnt/many/a", F_OK) && errno == EIO, "nothing can be looked up there");
+	ktap_ok(list("/mnt/deep/a/b") == 3, "other directories can be listed");
+	ktap_ok(scrub(file), "scrubbing finds the file bad");
+	ktap_ok(read_at("/mnt/data.65536", 0) == -EIO, "its first page cannot be read");
+	ktap_ok(read_at("/mnt/data.65536", 4096) == sizeof(page), "its second page can be read");
+	ktap_ok(read_at("/mnt/data.1000003", 0) == sizeof(page), "other files can be read");
+	ktap_ok(!umount("/mnt"), "unmount");
+	return ktap_end();
+}
