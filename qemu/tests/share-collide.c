@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 
 #include "ktap.h"
-#include "share.h"
+#include "sharing.h"
 
 #define FILES	8000
 #define SAMPLE	500

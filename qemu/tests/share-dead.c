@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 
 #include "ktap.h"
-#include "share.h"
+#include "sharing.h"
 
 #define CACHED		"f.65536"	/* all of it, when the disk goes */
 #define CACHED_BYTES	65536
@@ -219,7 +219,7 @@ int main(void)
 	close(a);
 	close(large);
 	close(fresh);
-	ktap_ok(share_within(1, share_umount, "/a", NULL), "unmount it in less than a second");
+	ktap_ok(share_within(1, share_umount, "/a", ""), "unmount it in less than a second");
 	younger_reads("/b", b[0], bl[0]);
 	for (int i = 0; i < 2; i++) {
 		close(b[i]);

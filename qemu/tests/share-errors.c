@@ -14,7 +14,7 @@
 #include "dm.h"
 #include "ktap.h"
 #include "loop.h"
-#include "share.h"
+#include "sharing.h"
 
 #define FILE_NAME	"f.300001"
 #define FILE_BYTES	300001

@@ -11,7 +11,7 @@
  * timeout: 300
  */
 #include "ktap.h"
-#include "share.h"
+#include "sharing.h"
 
 #define FILES	100000
 

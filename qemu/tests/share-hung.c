@@ -17,7 +17,7 @@
 
 #include "dm.h"
 #include "ktap.h"
-#include "share.h"
+#include "sharing.h"
 
 #define SMALL		"f.300001"
 #define SMALL_BYTES	300001
@@ -157,7 +157,7 @@ static double cpu_time(pid_t pid)
 
 static void soon(int (*call)(const char *, const char *), const char *dir, const char *name, const char *what)
 {
-	ktap_ok(share_within(SOON, call, dir, name), "%s: %s %s", what, dir, name ? name : "");
+	ktap_ok(share_within(SOON, call, dir, name), "%s: %s %s", what, dir, name);
 }
 
 /* what any mount that is healthy goes on doing */
@@ -167,7 +167,7 @@ static void healthy(const char *dir, const char *why)
 	soon(opens, dir, LARGE, why);
 	soon(reads_all, dir, "f.65536", why);
 	soon(reads_all, dir, "f.8192", why);
-	soon(lists, dir, NULL, why);
+	soon(lists, dir, "", why);
 	soon(counters, "", "cached_bytes", why);
 	soon(counters, "", "saved_bytes", why);
 }
@@ -218,18 +218,18 @@ static void younger_hangs(const char *old, const char *young, const char *third)
 	healthy("/c", "an older disk hangs");
 	soon(reads_all, "/c", SMALL, "what the oldest has cached");
 	pipe_end = spliced("/c", "f.65536");
-	ktap_ok(share_within(MOUNT_SOON, share_umount, "/c", NULL), "unmount a healthy one in %.0f s, a page of it in a pipe",
+	ktap_ok(share_within(MOUNT_SOON, share_umount, "/c", ""), "unmount a healthy one in %.0f s, a page of it in a pipe",
 		MOUNT_SOON);
 	ktap_ok(read(pipe_end, page, PAGE) == PAGE && !memcmp(page, good, PAGE), "the page is right");
 	close(pipe_end);
 	soon(mounts, third, "/c", "mount it again");
 	healthy("/c", "mounted again");
 	pipe_end = spliced("/a", "f.65536");
-	ktap_ok(share_within(MOUNT_SOON, share_umount, "/a", NULL), "unmount the oldest in %.0f s, a page of it in a pipe",
+	ktap_ok(share_within(MOUNT_SOON, share_umount, "/a", ""), "unmount the oldest in %.0f s, a page of it in a pipe",
 		MOUNT_SOON);
 	close(pipe_end);
 	soon(reads_all, "/c", "f.65536", "the oldest is gone, read what it fed");
-	soon(drops, "2", NULL, "drop caches");
+	soon(drops, "2", "", "drop caches");
 	ktap_ok(share_kill(reader, SOON), "kill the reader that hangs");
 	unmount_hung("/b", "/c", false);
 	ktap_ok(!share_umount("/c", NULL) && dm_remove("hung"), "unmount all");
@@ -260,7 +260,7 @@ static void older_hangs(const char *old, const char *young, const char *third)
 	ktap_ok(share_kill(own, SOON), "kill a reader of the hung mount");
 	reader = begin(reads_far, "/b", LARGE);
 	pipe_end = spliced("/c", LARGE);
-	ktap_ok(share_within(MOUNT_SOON, share_umount, "/c", NULL), "unmount a younger one in %.0f s, a page of it in a pipe",
+	ktap_ok(share_within(MOUNT_SOON, share_umount, "/c", ""), "unmount a younger one in %.0f s, a page of it in a pipe",
 		MOUNT_SOON);
 	close(pipe_end);
 	soon(mounts, third, "/c", "mount it again");

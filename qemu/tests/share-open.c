@@ -16,7 +16,7 @@
 #include "ktap.h"
 #include "loop.h"
 #include "pages.h"
-#include "share.h"
+#include "sharing.h"
 
 #define LARGE		"f.3000000"
 #define LARGE_BYTES	3000000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Mounts that share page cache, and what they cost, for tests in C. */
-#ifndef SHARE_H
-#define SHARE_H
+#ifndef SHARING_H
+#define SHARING_H
 
 #include <errno.h>
 #include <fcntl.h>
@@ -200,7 +200,7 @@ static inline bool share_kill(pid_t pid, double limit)
  * share_within - do something in a process of its own, for which it has a time limit
  * @limit: in seconds
  * @call: returns 0 if all is well, or what the remark shall say
- * @dir, @name: for @call
+ * @dir, @name: for @call, no NULL
  *
  * Return: whether it came to its end in time, and well.
  */
@@ -231,4 +231,4 @@ static inline int share_umount(const char *dir, const char *unused)
 	return umount(dir) ? errno : 0;
 }
 
-#endif /* SHARE_H */
+#endif /* SHARING_H */
