@@ -113,6 +113,17 @@ static inline long long share_disk_reads(const char *device)
 	return sectors < 0 ? -1 : sectors * 512;
 }
 
+/** share_unplug - take a virtio disk out of the machine */
+static inline bool share_unplug(const char *device)
+{
+	char real[PATH_MAX], path[PATH_MAX + 64];
+
+	if (!realpath(device, real))
+		return false;
+	snprintf(path, sizeof(path), "/sys/class/block/%s/device/../remove", basename(real));
+	return share_put(path, "1");
+}
+
 /** share_open - open a file of a mount */
 static inline int share_open(const char *dir, const char *name)
 {

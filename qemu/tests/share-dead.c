@@ -27,6 +27,10 @@
 #define HEAD		65536	/* of LARGE, is cached */
 #define FAR		2000000	/* in LARGE, is not */
 #define PAGE		4096
+#define HUGE		(2UL << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
 
 static char good[LARGE_BYTES], bad[LARGE_BYTES], got[LARGE_BYTES];
 static sigjmp_buf bus;
@@ -106,23 +110,26 @@ static char populate_kind(volatile char *p, size_t at)
 	return vec & 1 ? kind((char *)p + at, at, PAGE) : '?';
 }
 
+/* by a huge page that is made of what is there, without a fault */
+static char collapse_kind(int fd, size_t at)
+{
+	char *room = mmap(NULL, 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *place = (char *)(((uintptr_t)room + HUGE - 1) & -HUGE);
+	char k = 'e';
+
+	if (mmap(place, HUGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0) == place &&
+	    !madvise(place, HUGE, MADV_COLLAPSE))
+		k = fault_kind(place, at);
+	munmap(room, 2 * HUGE);
+	return k;
+}
+
 static char open_kind(const char *dir, const char *name)
 {
 	int fd = share_open(dir, name), error = errno;
 
 	close(fd);
 	return fd >= 0 ? 'o' : error == EIO ? 'e' : 'x';
-}
-
-/* Unplug a disk. */
-static bool unplug(const char *device)
-{
-	char real[PATH_MAX], path[PATH_MAX + 32];
-
-	if (!realpath(device, real))
-		return false;
-	snprintf(path, sizeof(path), "/sys/class/block/%s/device/../remove", basename(real));
-	return share_put(path, "1");
 }
 
 /* All roads to the bytes at @at. @p: a mapping that has never touched them */
@@ -191,7 +198,7 @@ int main(void)
 	ktap_ok(fault_kind(touched, 0) == 'g', "the true image provides");
 
 	start = share_now();
-	ktap_ok(unplug(old), "unplug its disk (%s)", strerror(errno));
+	ktap_ok(share_unplug(old), "unplug its disk (%s)", strerror(errno));
 	ktap_ok(share_now() - start < 5, "that takes %.2f s", share_now() - start);
 	usleep(300000);
 	all_fail(a, p, 0, "cached before");
@@ -203,6 +210,7 @@ int main(void)
 	ktap_ok(read_kind(bl[0], FAR, 0) == 'b', "the younger one provides");
 	all_fail(large, q, FAR, "what the younger one has read");
 	all_fail(large, q, FAR - PAGE, "beside that");
+	ktap_ok(collapse_kind(large, FAR) == 'e', "nor by a huge page (got %c, want e)", collapse_kind(large, FAR));
 	ktap_ok(read_kind(fresh, 0, 0) == 'e', "a file that only the dead mount has open");
 	ktap_ok(open_kind("/a", CACHED) == 'e' && open_kind("/a", "f.8192") == 'e', "open(2) of files fails (got %c, %c)",
 		open_kind("/a", CACHED), open_kind("/a", "f.8192"));
