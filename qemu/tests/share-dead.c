@@ -8,6 +8,7 @@
  * device: blk:base
  * device: blk:forged
  * device: blk:lz4
+ * cpus: 2
  * timeout: 90
  *
  * The older image is the true one; the younger two have other content under the same
