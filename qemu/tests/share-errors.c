@@ -6,6 +6,7 @@
  * image: box share box
  * device: blk:set
  * device: blk:box
+ * cpus: 2
  * timeout: 180
  *
  * The older image is the true one, on a slow disk, in each layout; the younger one
@@ -89,24 +90,38 @@ static int forged(const char *p, size_t bytes)
 	return n;
 }
 
-/* Read through the younger mount, in a way that depends on @how, and be killed after @us. */
+/* set by the reader that is to be killed, when it begins */
+static volatile bool *begins;
+
+/* Read through the younger mount, in a way that depends on @how. */
+static void victim(int how)
+{
+	int fd = share_open("/b", FILE_NAME);
+	volatile char *p = mmap(NULL, FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+
+	madvise((void *)p, FILE_BYTES, MADV_RANDOM);
+	*begins = true;
+	if (how % 3 == 0)
+		_exit(pread(fd, got, FILE_BYTES, 0) != FILE_BYTES);
+	/* the end is where tails are */
+	for (int at = FILE_BYTES - 1; how % 3 == 1 && at >= 0; at -= PAGE)
+		(void)p[at];
+	for (int i = 0; i < 200; i++)
+		(void)p[rand() % FILE_BYTES];
+	_exit(0);
+}
+
+/* Let somebody read through the younger mount, and be killed after @us. */
 static bool killed(int how, int us)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
-	if (!pid) {
-		volatile char *p = share_map("/b", FILE_NAME, FILE_BYTES);
-
-		if (how % 3 == 0)
-			_exit(share_read("/b", FILE_NAME, got, FILE_BYTES) != FILE_BYTES);
-		madvise((void *)p, FILE_BYTES, MADV_RANDOM);
-		/* the end is where tails are */
-		for (int at = FILE_BYTES - 1; how % 3 == 1 && at >= 0; at -= PAGE)
-			(void)p[at];
-		for (int i = 0; i < 200; i++)
-			(void)p[rand() % FILE_BYTES];
-		_exit(0);
-	}
+	*begins = false;
+	pid = fork();
+	if (!pid)
+		victim(how);
+	for (int i = 0; i < 20000 && !*begins; i++)
+		usleep(50);
 	usleep(us);
 	return share_kill(pid, 10);
 }
@@ -120,7 +135,7 @@ static void killed_readers(const struct layout *l)
 	close(share_open("/b", FILE_NAME));
 	for (int i = 0; i < TRIES; i++) {
 		share_drop("1");
-		ended += killed(i, 500 + rand() % 25000);
+		ended += killed(i, rand() % 12000);
 		n = share_read("/a", FILE_NAME, got, FILE_BYTES);
 		seen += forged(got, FILE_BYTES);
 		wrong += n != FILE_BYTES || memcmp(got, good, FILE_BYTES);
@@ -219,6 +234,7 @@ int main(void)
 	int loop;
 
 	ktap_begin();
+	begins = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ktap_ok(share_plain("/dev/harness/blk0", "/set"), "mount the image that holds the images");
 	for (int i = 0; i < 2; i++) {
 		loop = loop_attach(i ? "/set/forged" : "/set/base", device);
