@@ -389,7 +389,7 @@ class Guest:
     def command_line(self):
         """Kernel parameters."""
         words = ["console=ttyS0", "earlyprintk=ttyS0", f"loglevel={8 if self.verbose else 5}",
-                 "panic=-1", "oops=panic", "panic_on_warn=1", "unknown_nmi_panic=1",
+                 "panic=-1", "no_timer_check", "oops=panic", "panic_on_warn=1", "unknown_nmi_panic=1",
                  "reboot=t", "rdinit=/init", f"GUEST_ID={self.id}", f"GUEST_COUNT={self.count}"]
         words += [f"memmap={d.size:#x}!{d.address:#x}" for d in self.devices
                   if d.kind == "carveout" and d.options.get("as", "pmem") == "pmem"]
