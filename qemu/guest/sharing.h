@@ -186,6 +186,24 @@ static inline bool share_quiet(void)
 	return !system("! dmesg | grep -E 'Busy inodes|BUG|WARN|blocked for more'");
 }
 
+/** share_inodes - shared inodes in use, and none that only wait in some CPU's list */
+static inline long share_inodes(void)
+{
+	char line[256];
+	long active = -1;
+	FILE *file;
+
+	usleep(200000);
+	share_put("/sys/kernel/slab/erofs_shared_inode/shrink", "1");
+	file = fopen("/proc/slabinfo", "r");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "erofs_shared_inode %ld", &active) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return active;
+}
+
 /* what the last share_end() has waited */
 static double share_spent;
 
