@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a carve-out is memory that nobody has: no registers, no PCI windows, nothing claimed; what is refused leaves no trace
-# config: PCI_MMCONFIG
+# config: PCI_MMCONFIG MTRR X86_PAT
 # image: tree tree
 # device: ramdax:tree,size=2M
 # range: reserved:2M@64M
