@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a carve-out is memory that nobody has: no registers, no PCI windows, nothing claimed; what is refused leaves no trace
-# config: DEV_DAX_FSDEV DEV_DAX_CARVEOUT PCI_MMCONFIG
+# config: DEV_DAX_FSDEV DEV_DAX_CARVEOUT PCI_MMCONFIG MTRR X86_PAT
 # image: tree tree
 # device: carveout:tree,as=none
 # append: numa=fake=2 memmap=8M$64M memmap=2M$300M dax_carveout=hole:2M@{carveout0.address},reserved:2M@64M,beside:4M@66M,far:2M@300M,apic:2M@0xfee00000,uncached:2M@0xff000000,ioapic:2M@0xfec00000,window:2M@0xd0000000,ecam:2M@0xb0000000,border:4M@70M,again:2M@66M,ram:2M@96M,kib:1M@64M,high:2M@0x40000000000000

@@ -56,9 +56,9 @@ umount /tmp/b 2> /dev/null
 [ -e /sys/bus/dax/drivers/fsdev_dax/dax0.0 ] ||
 	echo dax0.0 > /sys/bus/dax/drivers/fsdev_dax/bind
 echo "$(count mounted) mounts, $(count switched) switches, $(count removed) removals" | comment
-check "it was mounted" test "$(count mounted)" -gt 4
+check "it was mounted" test "$(count mounted)" -gt 0
 check "switched" test "$(count switched)" -gt 0
-check "and removed" test "$(count removed)" -gt 4
+check "and removed" test "$(count removed)" -gt 0
 check "mount it again" mount -t erofs /dev/dax0.0 /mnt
 check "with all of its content" sh -c 'cd /mnt && sha256sum -c SHA256SUMS'
 umount /mnt
