@@ -13,7 +13,7 @@ patches: ## patches: write the commits in build/ back to patches/
 	@for b in $(BASES); do ci/whole ci/series patches $$b || exit 1; done
 
 # The order is the order of cost: what fails quickly comes first.
-TESTS ?= $(sort $(wildcard ci/t/*.t))
+TESTS ?= $(sort $(wildcard ci/t/*.t)) $(sort $(wildcard erofs-utils/tests/*.t))
 
 .PHONY: check
 check: packages utils host-tools guest kernel ## check: run all tests, host and guest

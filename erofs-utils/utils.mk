@@ -42,6 +42,10 @@ check-utils-series: packages ## check-utils-series: each patch builds with gcc a
 check-utils-huge: utils ## check-utils-huge: fingerprints of files over 4 GiB, in 5 GB of disk space
 	@ci/check -v ci/utils/huge
 
+.PHONY: check-utils-matrix
+check-utils-matrix: utils ## check-utils-matrix: read back images of every combination of compression options (slow)
+	@ci/check -v erofs-utils/tests/matrix-all
+
 .PHONY: bench-utils
 bench-utils: utils ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
 	@ci/utils/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)
