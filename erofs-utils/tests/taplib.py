@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -97,7 +96,8 @@ class Tap:
             return
         self.count += 1
         work = self.scratch
-        shutil.rmtree(work, ignore_errors=True)
+        # shutil.rmtree() does not get down to the end of deep trees.
+        subprocess.run(["rm", "-rf", "--", work], check=True)
         os.makedirs(work)
         try:
             function(*args, **kw)
@@ -114,6 +114,6 @@ class Tap:
         print(f"ok {self.count} - {name} # SKIP {why}")
 
     def done(self):
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        subprocess.run(["rm", "-rf", "--", self.scratch], check=True)
         print(f"1..{self.count}")
         sys.exit(1 if self.failed else 0)
