@@ -45,6 +45,10 @@ check-utils-series: packages ## check-utils-series: each patch builds with gcc a
 check-utils-huge: utils ## check-utils-huge: fingerprints of files over 4 GiB, in 5 GB of disk space
 	@ci/check -v erofs-utils/tests/huge
 
+.PHONY: check-utils-matrix
+check-utils-matrix: utils ## check-utils-matrix: read back images of every combination of compression options (slow)
+	@ci/check -v erofs-utils/tests/matrix-all
+
 .PHONY: bench-utils arguments-bench-utils
 arguments-bench-utils: arguments-rootfs
 bench-utils: utils $(if $(ROOTFS),,rootfs) ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR

@@ -1,0 +1,226 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tar archives, built byte by byte: contents are what GNU tar extracts, or there is one clear
+error and no output file."""
+import os
+import stat
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, must_fail, run, snapshot  # noqa: E402
+from tarlib import archive, base256, file, header, longname, pad, pax  # noqa: E402
+
+tap = Tap()
+DIR = {"type": b"5", "mode": 0o755}
+
+
+def write(name, data):
+    path = tap.path(name)
+    with open(path, "wb") as f:
+        f.write(data)
+    return path
+
+
+def extract(tar, *options):
+    img, out = tap.path("img"), tap.path("out")
+    must(MKFS, "--quiet", "--tar=f", *options, img, tar)
+    must(FSCK, "--extract=" + out, img)
+    return snapshot(out)
+
+
+def named(tree, parts):
+    """Without the directories that no entry names: their modes and times are nobody's."""
+    dirs = {p[:100].rstrip(b"\0").decode().strip("/") for p in parts if p[156:157] in (b"5", b"D") or b"/\0" in p[:100]}
+    return {k: v for k, v in tree.items() if v[0] != stat.S_IFDIR or k in dirs}
+
+
+def same_as_gnu_tar(*parts, options=()):
+    """Every name, mode, time and byte is what GNU tar makes of the archive."""
+    tar, want = write("tar", archive(*parts)), tap.path("want")
+    os.mkdir(want)
+    p = subprocess.run(["tar", "-C", want, "--numeric-owner", "-xpf", tar], stderr=subprocess.PIPE)
+    if p.returncode:
+        raise Wrong("tar itself fails: " + p.stderr.decode())
+    compare(named(snapshot(want), parts), named(extract(tar, *options), parts))
+
+
+def is_tree(want, *parts, options=()):
+    """For what GNU tar refuses: names to contents, None for a directory, (major, minor)."""
+    got = extract(write("tar", archive(*parts)), *options)
+    short = {}
+    for name, what in got.items():
+        path = os.path.join(tap.path("out"), name)
+        if what[0] == stat.S_IFDIR:
+            short[name] = None
+        elif what[0] == stat.S_IFREG:
+            with open(path, "rb") as f:
+                short[name] = f.read()
+        else:
+            short[name] = what[2]
+    del short["."]
+    compare(want, short)
+
+
+def refused(regex, *parts, options=(), whole=None):
+    """One error that says what is wrong, and nothing left behind."""
+    tar, img = write("tar", whole if whole is not None else archive(*parts)), tap.path("img")
+    must_fail(regex, MKFS, "--quiet", "--tar=f", *options, img, tar)
+    if os.path.exists(img):
+        raise Wrong(f"there is an output file of {os.path.getsize(img)} bytes")
+
+
+ok = tap.check
+a = file("a", b"contents of a\n")
+
+# --- kinds of entries
+ok("root as /", same_as_gnu_tar, header("/", **DIR), a)
+ok("root as ./", same_as_gnu_tar, header("./", **DIR), header("./d/", **DIR), file("./d/f", b"1"))
+ok("typeflag NUL", same_as_gnu_tar, file("n", b"data", type=b"\0"), a)
+ok("typeflag 7", same_as_gnu_tar, file("n", b"data", type=b"7"), a)
+ok("an unknown typeflag is a regular file", same_as_gnu_tar, file("n", b"data", type=b"Q"), a)
+ok("Unix V7", same_as_gnu_tar, file("d/", type=b"\0", mode=0o755, magic=b""), file("d/f", b"v7", type=b"\0", magic=b""))
+ok("a file whose name ends with a slash is a directory", same_as_gnu_tar, file("d/", type=b"0", mode=0o700), a)
+ok("GNU directory with a list", same_as_gnu_tar, file("d/", b"Yf\0\0", type=b"D", mode=0o755), a)
+ok("symlink, FIFO and hard link, with sizes that mean nothing", is_tree,
+   {"s": "a", "a": b"contents of a\n", "h": b"contents of a\n", "d": None},
+   a, header("s", type=b"2", link="a", size=7), header("d", **DIR | {"size": 5}), header("h", type=b"1", link="a", size=14))
+ok("devices", same_as_gnu_tar, header("c", type=b"3", major=1, minor=3), header("b", type=b"4", major=259, minor=0xfffff), a)
+ok("Solaris extended header", same_as_gnu_tar, pax([("path", "other")], type=b"X"), a)
+ok("old GNU header with times in the place of the prefix", same_as_gnu_tar,
+   file("a", b"x", magic=b"ustar  \0", tail=b"07654321000\0" + b"07654321000\0"))
+
+# --- names
+ok("redundant components", same_as_gnu_tar, file("./x/.//y", b"1"), header("x/./", **DIR), file("x//z", b"2"))
+ok("absolute names", same_as_gnu_tar, file("/abs/f", b"1"), header("l", type=b"1", link="/abs/f"))
+ok("'..' stays below the root", is_tree, {"b": b"2", "x": None, "x/c": b"3"},
+   header("x", **DIR), file("../b", b"1"), file("x/../../b", b"2"), file("x/y/../c", b"3"))
+ok("'..' as the last component", is_tree, {"x": None, "x/y": None}, header("x/y", **DIR), header("x/y/..", **DIR))
+for n in 99, 100, 155, 255:
+    ok(f"a name of {n} bytes, GNU", same_as_gnu_tar, longname("n" * n), file("n" * 100, b"1"))
+    ok(f"a name of {n} bytes, PAX", same_as_gnu_tar, pax([("path", "d/" + "n" * n)]), file("x", b"1"))
+ok("ustar prefix", same_as_gnu_tar, file("n" * 100, b"1", prefix=b"p" * 100 + b"/" + b"q" * 54))
+ok("a long link, GNU", same_as_gnu_tar, longname("t" * 300, b"K"), header("s", type=b"2", link="t"))
+ok("a long link, PAX", same_as_gnu_tar, pax([("linkpath", "t" * 4000)]), header("s", type=b"2", link="t"))
+deep = "/".join(["d" * 200] * 19)
+ok("a path near PATH_MAX", is_tree, {"/".join(["d" * 200] * n): None for n in range(1, 20)} | {deep + "/f": b"1"},
+   pax([("path", deep + "/f")]), file("x", b"1"))
+ok("a name of 256 bytes", refused, "too long", pax([("path", "n" * 256)]), file("x"))
+ok("a path of PATH_MAX", refused, "too long", pax([("path", "/".join(["d" * 200] * 21))]), file("x"))
+ok("a link of PATH_MAX", refused, "too long", pax([("linkpath", "l" * 4096)]), header("s", type=b"2"))
+ok("a GNU name of 2^60 bytes", refused, "too long", header("@", type=b"L", size=base256(1 << 60, 12)), file("x"))
+ok("a PAX header of 4 GiB", refused, "too large", header("@", type=b"x", size=base256(1 << 32, 12)), file("x"))
+ok("a NUL in a PAX path", refused, "NUL", pax([("path", b"ab\0" + b"/" * 4000)]), file("x"))
+ok("hard link to .", refused, "directory", a, header("h", type=b"1", link="."))
+ok("hard link to an empty name", refused, "empty name", a, header("h", type=b"1", link=""))
+ok("hard link to nothing", refused, "No such file", a, header("h", type=b"1", link="nothing"))
+ok("hard link to a directory", refused, "directory", header("d", **DIR), header("h", type=b"1", link="d"))
+ok("symlink to an empty name", refused, "empty name", header("s", type=b"2", link=""))
+ok("a file as the root", refused, "Not a directory", file(".", b"1"))
+ok("a file below a file", refused, "Not a directory", a, file("a/b", b"1"))
+
+# --- the same name again
+ok("file twice", same_as_gnu_tar, a, file("a", b"later", mode=0o600))
+ok("file, then symlink", same_as_gnu_tar, a, file("b", b"2"), header("a", type=b"2", link="b"))
+ok("symlink, then file", same_as_gnu_tar, header("a", type=b"2", link="b"), a)
+ok("directory twice", same_as_gnu_tar, header("d", **DIR), file("d/f", b"1"), header("d", type=b"5", mode=0o700))
+ok("hard link, then a file of that name", same_as_gnu_tar, a, header("d/h", type=b"1", link="a"), file("d/h", b"2"))
+ok("hard link in a directory that goes", is_tree, {"d": b"3", "e": None, "e/h": b"2"}, file("d/a", b"1"),
+   header("e/h", type=b"1", link="d/a"), file("d", b"3"), file("e/h", b"2"))
+ok("directory with contents, then a file", is_tree, {"d": b"file"}, file("d/e/f", b"1"), file("d", b"file"))
+ok("hard link to itself", is_tree, {"a": b"contents of a\n"}, a, header("a", type=b"1", link="a"))
+
+# --- numbers
+ok("negative time, base-256", same_as_gnu_tar, file("a", b"1", mtime=base256(-5, 12)))
+ok("large ids, base-256", same_as_gnu_tar, file("a", b"1", uid=base256(3000000000, 8), gid=base256(70000, 8)))
+ok("numbers behind spaces", same_as_gnu_tar, file("a", b"1", uid=b"     17 ", mode=b"   644 "))
+ok("blank numbers are zero", is_tree, {"a": b"1"}, file("a", b"1", uid=b"", gid=b"       ", mtime=b""))
+for t in "123.5", "123.000000001", "-0.25", "-7.75", "-123456789", "1700000000.123456789999", "5.":
+    if t == "5.":
+        ok(f"PAX mtime {t}", refused, "no time", pax([("mtime", t)]), a)
+    else:
+        ok(f"PAX mtime {t}", same_as_gnu_tar, pax([("mtime", t)]), a)
+ok("PAX size", same_as_gnu_tar, pax([("size", "5")]), header("a", size=0) + pad(b"12345"))
+for key, value in (("size", "-1"), ("size", "9223372036854775808"), ("size", "1 "), ("size", "0x10"), ("size", "+3"),
+                   ("uid", "4294967296"), ("uid", "-1"), ("gid", "99999999999999999999"), ("mtime", "1e5"),
+                   ("mtime", "9223372036854775808")):
+    ok(f"PAX {key}={value}", refused, "out of range|no number", pax([(key, value)]), a)
+for field, value in (("size", base256(-1, 12)), ("size", base256(1 << 63, 12)), ("size", base256(1 << 70, 12)),
+                     ("size", b"00000000-01"), ("size", b"12x"), ("size", base256((1 << 63) - 1, 12)),
+                     ("uid", base256(1 << 32, 8)), ("gid", base256(-1, 8)), ("mode", b"rwxr-x"), ("mtime", b"9"),
+                     ("mtime", base256(1 << 70, 12))):
+    ok(f"{field} {value!r}", refused, "out of range|no number", file("a", b"", **{field: value}))
+for field, value in (("major", base256(1 << 12, 8)), ("minor", base256(1 << 20, 8)), ("major", b"zz"), ("minor", base256(-1, 8))):
+    ok(f"device {field} {value!r}", refused, "out of range|no number", a, header("c", type=b"3", **{field: value}), file("b"))
+for bad in (b"10 path=x", b"0 a=b\n", b"-5 a=b\n", b"99 path=x\n", b"6 path\n", b"5 =b\n", b"7  a=b\n"[:5], b"18446744073709551617 a=b\n"):
+    ok(f"PAX record {bad!r}", refused, "malformed", pax(bad), a)
+ok("wrong checksum", refused, "chksum", whole=a[:0x94] + b"000000\0 " + a[0x9c:] + bytes(1024))
+ok("no tar at all", refused, "chksum|magic", whole=b"hello world\n" * 100)
+
+# --- archives that end too early
+ok("no end of archive", is_tree, {"a": b"contents of a\n"}, a)
+ok("end within a header", refused, "end", whole=a + a[:100])
+ok("end within data", refused, "Input/output|end", whole=file("b", b"x" * 5000)[:2000])
+ok("end within a PAX header", refused, "Input/output|end", whole=pax([("path", "x" * 600)])[:700])
+ok("end before the data of an entry that is skipped", refused, "Input/output|end",
+   whole=file("d/", b"x" * 5000, type=b"D")[:2000])
+ok("multi-volume continuation", refused, "not supported", file("m", b"x", type=b"M"))
+
+# --- xattrs
+ok("xattr name of 256 bytes", refused, "too long", pax([("SCHILY.xattr.user." + "n" * 251, "v")]), a)
+ok("xattr value of 64 KiB", refused, "too long", pax([("SCHILY.xattr.user.n", "v" * 65536)]), a)
+ok("more xattrs than an inode can have", refused, "more than an inode",
+   pax([(f"SCHILY.xattr.user.{n}", "v" * 60000) for n in range(5)]), a)
+ok("xattr name of 255 bytes", is_tree, {"a": b"contents of a\n"}, pax([("SCHILY.xattr.user." + "n" * 250, "v")]), a)
+ok("the same directory twice, with one xattr", is_tree, {"d": None},
+   pax([("SCHILY.xattr.user.a", "1")]), header("d", **DIR), pax([("SCHILY.xattr.user.a", "2")]), header("d", **DIR))
+
+# --- whiteouts
+AUFS = ("--aufs",)
+ok("whiteout", is_tree, {"a": b"contents of a\n", "b": (0, 0)}, a, file(".wh.b"), options=AUFS)
+ok("whiteout with data and as a hard link", is_tree, {"b": (0, 0), "c": (0, 0), "a": b"contents of a\n"},
+   file(".wh.b", b"data" * 200), a, header(".wh.c", type=b"1", link="a"), options=AUFS)
+ok("whiteout of what is there replaces it", is_tree, {"a": (0, 0)}, a, file(".wh.a"), options=AUFS)
+ok("opaque root and directory", is_tree, {"d": None, "d/f": b"1"}, file(".wh..wh..opq"), header("d", **DIR),
+   file("d/.wh..wh..opq", b"x" * 600), file("d/f", b"1"), options=AUFS)
+ok("data of AUFS itself", is_tree, {"a": b"contents of a\n"}, header(".wh..wh.plnk/", **DIR),
+   file(".wh..wh.plnk/1.2", b"x" * 600), file(".wh..wh.aufs"), a, options=AUFS)
+for name in ".wh.", ".wh..", ".wh...", "d/.wh.":
+    ok(f"whiteout {name}", refused, "without a name", header("d", **DIR), file(name), options=AUFS)
+for name in "x", ".", ".w", ".wh", ".wha":
+    ok(f"short name {name!r} with --aufs", is_tree, {"d": None} | ({f"d/{name}": b"1"} if name != "." else {}),
+       header("d", **DIR), file("d/" + name, b"1") if name != "." else header("d/.", **DIR), options=AUFS)
+ok("whiteouts are names without --aufs", is_tree, {".wh.b": b"", "a": b"contents of a\n"}, a, file(".wh.b"))
+
+
+# --- output
+def keeps_output_of_others():
+    img = write("img", b"precious" * 1000)
+    rc, said = run(MKFS, "--quiet", "--tar=f", img, write("tar", archive(file("a", size=b"x"))))
+    if rc != 1 or not os.path.exists(img) or os.path.getsize(img):
+        raise Wrong("the file that was there has to stay, and be empty\n" + said)
+
+
+def incremental_keeps_base():
+    img = tap.path("img")
+    must(MKFS, "--quiet", "--tar=f", img, write("tar", archive(a)))
+    with open(img, "rb") as f:
+        before = f.read()
+    must_fail("out of range|no number", MKFS, "--quiet", "--tar=f", "--incremental=data", img,
+              write("tar2", archive(file("b", b"x" * 9999), file("c", size=b"x"))))
+    with open(img, "rb") as f:
+        if f.read(len(before) + 1) != before:
+            raise Wrong("a failed run changed the base image")
+
+
+ok("a failed run empties the file that it was given", keeps_output_of_others)
+ok("a failed incremental run leaves the base as it was", incremental_keeps_base)
+
+
+def many_names(n):
+    tar = write("tar", archive(*[header(f"d/{i * 7919 % n}") for i in range(n)]))
+    must(MKFS, "--quiet", "--tar=f", tap.path("img"), tar, timeout=60)
+
+
+ok("100,000 names in one directory take no minute", many_names, 100000)
+tap.done()
