@@ -20,6 +20,31 @@ static inline void dm_head(struct dm_ioctl *head, const char *name, uint32_t siz
 	snprintf(head->name, sizeof(head->name), "%s", name);
 }
 
+static inline bool dm_suspend(const char *name, uint32_t flags)
+{
+	int control = open("/dev/mapper/control", O_RDWR);
+	struct dm_ioctl head;
+	bool ok;
+
+	dm_head(&head, name, sizeof(head));
+	head.flags = flags;
+	ok = control >= 0 && !ioctl(control, DM_DEV_SUSPEND, &head);
+	close(control);
+	return ok;
+}
+
+/** dm_hang - let reads of a device wait until dm_go(); true if that is so */
+static inline bool dm_hang(const char *name)
+{
+	return dm_suspend(name, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
+}
+
+/** dm_go - undo dm_hang() */
+static inline bool dm_go(const char *name)
+{
+	return dm_suspend(name, 0);	/* that is, resume */
+}
+
 /**
  * dm_reload - give a device another target over the same disk
  * @name:   name of the device
@@ -43,11 +68,9 @@ static inline bool dm_reload(const char *name, const char *disk, const char *tar
 	snprintf(request.spec.target_type, sizeof(request.spec.target_type), "%s", target);
 	snprintf(request.params, sizeof(request.params), "%s 0 %s", disk, params);
 	ok = ok && !ioctl(control, DM_TABLE_LOAD, &request);
-	dm_head(&request.head, name, sizeof(request));
-	ok = ok && !ioctl(control, DM_DEV_SUSPEND, &request);	/* that is, resume */
 	close(fd);
 	close(control);
-	return ok;
+	return ok && dm_go(name);
 }
 
 /**
