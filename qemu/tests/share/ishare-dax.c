@@ -339,6 +339,26 @@ static void forgery(void)
 	ktap_ok(detach(FORGED) && detach(BASE), "unmount both");
 }
 
+/* A provider whose own mount has something better by now goes on providing: its entries stay. */
+static void same_provider(void)
+{
+	volatile char *p;
+	int fd;
+
+	ktap_ok(attach(BASE, "d") && attach(NEXT, "d") && attach(FORGED, "d"), "mount three");
+	fd = open_in(NEXT, MEDIUM);
+	p = map_in(FORGED, MEDIUM, MAP_SHARED);
+	ktap_ok(is_from(p, MEDIUM, NEXT, NEXT), "the youngest maps the memory of the second one");
+	close(open_in(BASE, MEDIUM));
+	close(fd);
+	fd = open_in(NEXT, MEDIUM);
+	ktap_ok(is_from(p, MEDIUM, NEXT, NEXT), "when that joins the oldest, the youngest has the same mapped");
+	ktap_ok(maps_from(NEXT, MEDIUM, BASE, BASE), "which the second one has not");
+	munmap((void *)p, MEDIUM->size);
+	close(fd);
+	ktap_ok(detach(FORGED) && detach(NEXT) && detach(BASE), "unmount all");
+}
+
 /* set before a page leaves its pipe, in all processes */
 static volatile bool *leaves;
 
@@ -513,6 +533,7 @@ int main(void)
 	huge();
 	lifetime();
 	forgery();
+	same_provider();
 	pinned();
 	slow_reader();
 	memory_error();

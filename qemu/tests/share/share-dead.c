@@ -119,8 +119,11 @@ static char collapse_kind(int fd, size_t at)
 	char k = 'e';
 
 	if (mmap(place, HUGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0) == place &&
-	    !madvise(place, HUGE, MADV_COLLAPSE))
+	    !madvise(place, HUGE, MADV_COLLAPSE)) {
+		/* the first makes it, the second maps it */
+		madvise(place, HUGE, MADV_COLLAPSE);
 		k = fault_kind(place, at);
+	}
 	munmap(room, 2 * HUGE);
 	return k;
 }

@@ -233,6 +233,28 @@ static void failing_disk(const struct layout *l)
 	ktap_ok(sums_ok("/a"), "%s: content of the older mount", l->name);
 }
 
+/* Reads that fail, again and again, while the inode cannot go: that must cost nothing that stays. */
+static void failing_forever(void)
+{
+	int held = open("/a/" LARGE_NAME, O_PATH), fd, turns = 300, errors = 0;
+	long before, after;
+	char byte;
+
+	dm_reload("slow", disk, "flakey", FAILS);
+	drop_caches("1");
+	before = shared_inodes();
+	for (int i = 0; i < turns; i++) {
+		fd = share_open("/a", LARGE_NAME);
+		errors += pread(fd, &byte, 1, FAR) < 0;
+		close(fd);
+	}
+	after = shared_inodes();
+	ktap_ok(errors == turns && after - before < 10, "reads that fail leave nothing behind (got %ld shared inodes more after %d of %d, want less than 10)",
+		after - before, errors, turns);
+	close(held);
+	dm_reload("slow", disk, "delay", "0");
+}
+
 int main(void)
 {
 	char device[32];
@@ -254,6 +276,8 @@ int main(void)
 		failed_before = share_counter(NULL, "failed");
 		killed_readers(&layouts[i]);
 		failing_disk(&layouts[i]);
+		if (i == 0)
+			failing_forever();
 		ktap_ok(clean_up(&layouts[i]), "%s: unmount", layouts[i].name);
 	}
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");

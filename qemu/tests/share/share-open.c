@@ -4,10 +4,12 @@
  * config: EROFS_FS_PAGE_CACHE_SHARE BLK_DEV_LOOP
  * image: base share base
  * image: lz4 share base -zlz4 -C65536
+ * image: chunk share base --chunksize=4096
  * image: set share-set
  * device: blk:base
  * device: blk:lz4
  * device: blk:set
+ * device: blk:chunk
  * timeout: 180
  *
  * It also measures how many copies orders of opens leave, by eight images that
@@ -120,6 +122,31 @@ static void others_pages(void)
 	munmap((void *)locked, LARGE_BYTES);
 	munmap((void *)mapped, LARGE_BYTES);
 	ktap_ok(!umount("/b") && !umount("/a"), "unmount");
+}
+
+/* Who provides stays the one who does, also if there is something better for its own mount by now. */
+static void same_provider(void)
+{
+	long long reads;
+	int b, c;
+
+	ktap_ok(share_mount(old_disk, "/a", NULL) && share_mount(young_disk, "/b", NULL) &&
+		share_mount("/dev/harness/blk3", "/c", NULL), "mount three");
+	b = share_open("/b", LARGE);
+	c = share_open("/c", LARGE);
+	ktap_ok(pread(c, got, PAGE, 0) == PAGE && !memcmp(got, good, PAGE), "the youngest reads what the second one has");
+	close(share_open("/a", LARGE));
+	close(b);
+	b = share_open("/b", LARGE);
+	reads = share_disk_reads(young_disk);
+	ktap_ok(pread(c, got, PAGE, 2500000) == PAGE && !memcmp(got, good + 2500000, PAGE),
+		"when the second one joins the oldest, the youngest goes on reading what it had");
+	ktap_ok(share_counter(NULL, "provider_switches") == 0, "nobody else provides (got %lld switches, want 0)",
+		share_counter(NULL, "provider_switches"));
+	ktap_ok(share_disk_reads(young_disk) > reads, "it comes from the same disk");
+	close(b);
+	close(c);
+	ktap_ok(!umount("/c") && !umount("/b") && !umount("/a"), "unmount");
 }
 
 /* -- orders of opens -- */
@@ -249,6 +276,7 @@ int main(void)
 	ktap_ok(share_plain(old_disk, "/plain") && share_read("/plain", LARGE, good, LARGE_BYTES) == LARGE_BYTES &&
 		!umount("/plain"), "learn what files have");
 	others_pages();
+	same_provider();
 	orders();
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();

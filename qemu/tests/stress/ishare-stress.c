@@ -425,21 +425,6 @@ static bool epoch(int seconds, unsigned int seed)
 	return good;
 }
 
-static long slab(void)
-{
-	char line[256];
-	long active = -1;
-	FILE *file;
-
-	write_to("/sys/kernel/slab/erofs_shared_inode/shrink", "1");
-	file = fopen("/proc/slabinfo", "r");
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "erofs_shared_inode %ld", &active) == 1)
-			break;
-	fclose(file);
-	return active;
-}
-
 static bool set_up(void)
 {
 	char dir[32];
@@ -482,9 +467,9 @@ int main(void)
 	ktap_ok(done->reads > seconds / 4 && done->faults > seconds / 10 && done->mounts > NR_MOUNTS && done->killed > seconds / 4 &&
 		done->forged > 0 && done->hung > seconds / 10 && done->starved > 0, "and there were enough of each");
 	ktap_ok(!umount("/set") && dm_remove("slow") && dm_remove("flaky") && dm_remove("forged"), "unmount");
-	for (int i = 0; i < 50 && slab(); i++)
+	for (int i = 0; i < 25 && shared_inodes(); i++)
 		pause_ms(100);
-	ktap_ok(!slab(), "no shared inode is left (%ld)", slab());
+	ktap_ok(!shared_inodes(), "no shared inode is left (%ld)", shared_inodes());
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();
 }
