@@ -46,6 +46,7 @@ static void residence(void)
 	int fd;
 
 	drop_caches("3");
+	close(share_open("/a", NAME));
 	p = share_map("/b", NAME, BYTES);
 	ktap_ok(share_cached("/b", NAME) == 0 && resident(p, BYTES) == 0, "nothing is cached at first (got %ld by cachestat, %d by mincore)",
 		share_cached("/b", NAME), resident(p, BYTES));
