@@ -13,7 +13,7 @@ device=$(readlink -f /dev/harness/blk0)
 sys=/sys/fs/erofs/${device##*/}/inode_share
 
 # counted NAME NUMBER
-counted() { [ "$(cat $sys/$1)" = $2 ] || { echo "got $(cat $sys/$1), want $2"; return 1; }; }
+counted() { n=$(cat "$sys/$1"); [ "$n" = "$2" ] || { echo "got $n, want $2"; return 1; }; }
 
 check "mount without sharing" mount -t erofs -o ro /dev/harness/blk0 /mnt/plain
 check "content" sh -c "cd /mnt/plain && sha256sum -c SHA256SUMS"
