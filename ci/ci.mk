@@ -16,9 +16,10 @@ patches: ## patches: write the commits of the trees (BASE=, UTILS_BASE=: of that
 
 # What takes seconds comes first, and what takes minutes last.  The last one of all
 # takes what time there is.
-ALL_TESTS := $(sort $(wildcard ci/t/*.t))
+ALL_TESTS := $(sort $(wildcard ci/t/*.t erofs-utils/tests/*.t))
 FIRST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,arguments figures proofs series-tool series))
-LAST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,guest-fast guest-debug utils-series series-build))
+LAST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,guest-fast guest-debug) \
+	erofs-utils/tests/series.t ci/t/series-build.t)
 TESTS ?= $(FIRST_TESTS) $(filter-out $(FIRST_TESTS) $(LAST_TESTS),$(ALL_TESTS)) $(LAST_TESTS)
 # All of it, from an empty machine: tools 6 minutes, fast kernel 8, debug kernel 20,
 # guests on the debug kernel 10, everything else 10.
@@ -41,7 +42,7 @@ check-series: packages ## check-series: round trip, applies, each patch builds, 
 arguments-prove-fixes:
 	@echo | grep -qE -- '$(ONLY)'; [ $$? -lt 2 ]
 prove-fixes: packages utils guest ## prove-fixes: bring each fault back, and see its test fail; slow (ONLY=regex, BASE=: one base)
-	@ONLY='$(ONLY)' ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' ci/check -v ci/prove-fixes
+	@ONLY='$(ONLY)' ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' ci/whole ci/check -v ci/prove-fixes
 
 .PHONY: figures arguments-figures
 arguments-figures:

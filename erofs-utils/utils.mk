@@ -27,25 +27,25 @@ fuzz-build: packages
 		ci/whole erofs-utils/build $(UTILS_TREE) $(FUZZ_OUT) --enable-fuzzing \
 		--enable-multithreading --enable-lz4 --enable-lzma --with-zlib --with-libzstd
 
-# ci/t/utils-fuzz.t is part of the checks.
+# erofs-utils/tests/fuzz.t is part of the checks.
 check: fuzz-build
 
 FUZZ_SECONDS ?= 1800
 
 .PHONY: fuzz-utils
 fuzz-utils: utils fuzz-build ## fuzz-utils: fuzz fsck.erofs and dump.erofs, FUZZ_SECONDS=1800 each
-	@ci/utils/fuzz fsck $(FUZZ_SECONDS)
-	@ci/utils/fuzz dump $(FUZZ_SECONDS)
+	@erofs-utils/tests/fuzz fsck $(FUZZ_SECONDS)
+	@erofs-utils/tests/fuzz dump $(FUZZ_SECONDS)
 
 .PHONY: check-utils-series
 check-utils-series: packages ## check-utils-series: each patch builds with gcc and clang, with and without each library
-	@UTILS_SERIES_SECONDS=86400 ci/check -v ci/t/utils-series.t
+	@UTILS_SERIES_SECONDS=86400 ci/check -v erofs-utils/tests/series.t
 
 .PHONY: check-utils-huge
 check-utils-huge: utils ## check-utils-huge: fingerprints of files over 4 GiB, in 5 GB of disk space
-	@ci/check -v ci/utils/huge
+	@ci/check -v erofs-utils/tests/huge
 
 .PHONY: bench-utils arguments-bench-utils
 arguments-bench-utils: arguments-rootfs
 bench-utils: utils $(if $(ROOTFS),,rootfs) ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
-	@ci/utils/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)
+	@erofs-utils/tests/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)

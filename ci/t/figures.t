@@ -56,6 +56,15 @@ cp "$T/readme" "$top/README.md"
 jq --arg b "$base" 'del(.[$b].bench.sharing)' "$top/figures.json" > "$T/json" && mv "$T/json" "$top/figures.json"
 fails "figures that are missing" "figures.json has no 'sharing' for block 'sharing' of $base; 'make figures'" figures check
 
+sed -i "s/^<!-- figures: sharing -->/<!-- figures: dax linux-0.1 -->/" "$top/README.md"
+fails "a base that there is not" "no base 'linux-0.1'; there are: .*$base" figures check
+cp "$T/readme" "$top/README.md"
+cp "$top/kernel/$base.base" "$top/kernel/linux-0.1.base"
+sed -i "s/^<!-- figures: sharing -->/<!-- figures: dax linux-0.1 -->/" "$top/README.md"
+check "a base that was not measured yet is filled in as that" figures fill
+check "... with what to do" grep -q '^Not measured yet on linux-0.1; .make figures' "$top/README.md"
+rm "$top/kernel/linux-0.1.base"
+
 # What make figures collects, from results as the benchmarks write them.
 utils=$(basename "$(readlink erofs-utils/default)" .base)
 mkdir -p "$BUILD/$base"/{figures,demo,bench} "$BUILD/$utils/figures"

@@ -7,7 +7,7 @@
  * device: blk:set
  * device: blk:box
  * cpus: 2
- * timeout: 180
+ * timeout: 240
  *
  * The older image is the true one, on a slow disk, in each layout; the younger one
  * has other content under the same fingerprints.
