@@ -37,7 +37,7 @@ static bool share(int n)
 {
 	const char *const devices[] = { "/dev/harness/blk0", "/dev/harness/blk1" };
 
-	return share_mount(devices[n], dirs[n]);
+	return share_mount(devices[n], dirs[n], NULL);
 }
 
 static bool put(const char *file, const char *text)
@@ -389,7 +389,7 @@ static bool is_next(int pipe, const char *what, const struct stat *st, unsigned 
 
 static unsigned long cached_pages(void)
 {
-	return share_counter("cached_bytes") / getpagesize();
+	return share_counter(NULL, "cached_bytes") / getpagesize();
 }
 
 static void tracepoints(void)
@@ -427,7 +427,7 @@ static void tracepoints(void)
 	ktap_ok(is_next(pipe, "detach", &st[0], &shared, pages, pages),
 		"detach: the file of the first mount leaves with it");
 	ktap_ok(ktap_is(pread(b, &byte, 1, 0), ==, 1) && ktap_is(pread(b, &byte, 1, 1000002), ==, 1) &&
-		!next_event(pipe, &event), "nor do reads change anything then");
+		!next_event(pipe, &event), "reads change nothing then");
 	pages = cached_pages();
 	close(b);
 	umount("/mnt/b");

@@ -304,8 +304,8 @@ static void programs(void)
 {
 	char *x, *y;
 
-	ktap_ok(share_mount("/dev/harness/blk2", "/mnt/t") &&
-		share_mount("/dev/harness/blk3", "/mnt/z"), "mount a tree and a compressed copy");
+	ktap_ok(share_mount("/dev/harness/blk2", "/mnt/t", NULL) &&
+		share_mount("/dev/harness/blk3", "/mnt/z", NULL), "mount a tree and a compressed copy");
 	ktap_ok(!system("/mnt/t/bin/busybox true && /mnt/z/bin/busybox true && "
 			"/mnt/z/bin/script > /dev/null"), "run programs");
 	mkdir("/mnt/upper", 0755);
@@ -347,12 +347,12 @@ static void nested(void)
 	char path[32];
 	int loop;
 
-	ktap_ok(share_mount("/dev/harness/blk4", "/mnt/box") &&
-		share_mount("/mnt/box/image", "/mnt/c") && sums_ok("/mnt/c"),
+	ktap_ok(share_mount("/dev/harness/blk4", "/mnt/box", NULL) &&
+		share_mount("/mnt/box/image", "/mnt/c", NULL) && sums_ok("/mnt/c"),
 		"an image in a file that is shared itself");
 	umount("/mnt/c");
 	loop = loop_attach("/mnt/box/image", path);
-	ktap_ok(ktap_is(loop, >=, 0) && share_mount(path, "/mnt/c") &&
+	ktap_ok(ktap_is(loop, >=, 0) && share_mount(path, "/mnt/c", NULL) &&
 		sums_ok("/mnt/c"), "a loop device on it");
 	close(loop);
 	ktap_ok(!umount("/mnt/c") && !umount("/mnt/box"), "unmount");
@@ -408,12 +408,12 @@ static void no_memory(void)
 			break;
 	}
 	ktap_ok(ktap_is(failed, >, 5) && !wrong && ktap_is(n, <, 2000), "mount: %d failed allocations", failed);
-	share_mount("/dev/harness/blk1", "/mnt/b");
+	share_mount("/dev/harness/blk1", "/mnt/b", NULL);
 	for (n = 1, failed = 0; n < 2000; n++) {
 		char byte;
 		int fd;
 
-		share_mount("/dev/harness/blk0", "/mnt/a");
+		share_mount("/dev/harness/blk0", "/mnt/a", NULL);
 		fail_nth(n);
 		fd = open("/mnt/a/f.65536", O_RDONLY);
 		err = fd < 0 || read(fd, &byte, 1) != 1 ? errno : 0;
@@ -429,14 +429,14 @@ static void no_memory(void)
 	}
 	ktap_ok(ktap_is(failed, >, 2) && !wrong && !bad &&
 		ktap_is(n, <, 2000), "open and read: %d failed allocations", failed);
-	share_mount("/dev/harness/blk0", "/mnt/a");
+	share_mount("/dev/harness/blk0", "/mnt/a", NULL);
 }
 
 int main(void)
 {
 	ktap_begin();
-	ktap_ok(share_mount("/dev/harness/blk0", "/mnt/a") &&
-		share_mount("/dev/harness/blk1", "/mnt/b"), "mount");
+	ktap_ok(share_mount("/dev/harness/blk0", "/mnt/a", NULL) &&
+		share_mount("/dev/harness/blk1", "/mnt/b", NULL), "mount");
 	residence();
 	maps();
 	copies();

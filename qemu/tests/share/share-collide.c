@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 
 #include "ktap.h"
-#include "sharing.h"
+#include "share.h"
 
 #define FILES	8000
 #define SAMPLE	500

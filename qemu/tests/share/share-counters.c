@@ -13,7 +13,7 @@
  * timeout: 120
  */
 #include "ktap.h"
-#include "sharing.h"
+#include "share.h"
 
 #define MANY	20000	/* inodes that are walked */
 #define SAMPLE	1000

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 
 #include "ktap.h"
-#include "sharing.h"
+#include "share.h"
 
 #define BYTES	1000000
 #define LARGE	"f.3000000"

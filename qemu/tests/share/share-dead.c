@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 
 #include "ktap.h"
-#include "sharing.h"
+#include "share.h"
 
 #define CACHED		"f.65536"	/* all of it, when the disk goes */
 #define CACHED_BYTES	65536

@@ -7,7 +7,7 @@
  * device: blk:set
  * device: blk:box
  * cpus: 2
- * timeout: 180
+ * timeout: 240
  *
  * The older image is the true one, on a slow disk, in each layout; the younger one
  * has other content under the same fingerprints.
@@ -15,7 +15,7 @@
 #include "dm.h"
 #include "ktap.h"
 #include "loop.h"
-#include "sharing.h"
+#include "share.h"
 
 #define FILE_NAME	"f.300001"
 #define FILE_BYTES	300001
@@ -242,13 +242,13 @@ static void failing_forever(void)
 
 	dm_reload("slow", disk, "flakey", FAILS);
 	drop_caches("1");
-	before = share_inodes();
+	before = shared_inodes();
 	for (int i = 0; i < turns; i++) {
 		fd = share_open("/a", LARGE_NAME);
 		errors += pread(fd, &byte, 1, FAR) < 0;
 		close(fd);
 	}
-	after = share_inodes();
+	after = shared_inodes();
 	ktap_ok(errors == turns && after - before < 10, "reads that fail leave nothing behind (got %ld shared inodes more after %d of %d, want less than 10)",
 		after - before, errors, turns);
 	close(held);

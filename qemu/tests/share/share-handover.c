@@ -12,7 +12,7 @@
  * timeout: 300
  */
 #include "ktap.h"
-#include "sharing.h"
+#include "share.h"
 
 #define FILES	100000
 

@@ -17,7 +17,7 @@
 
 #include "dm.h"
 #include "ktap.h"
-#include "sharing.h"
+#include "share.h"
 
 #define SMALL		"f.300001"
 #define SMALL_BYTES	300001

@@ -11,7 +11,7 @@
  */
 #include "ktap.h"
 #include "loop.h"
-#include "sharing.h"
+#include "share.h"
 
 #define BYTES	1000
 

@@ -18,7 +18,7 @@
 #include "ktap.h"
 #include "loop.h"
 #include "pages.h"
-#include "sharing.h"
+#include "share.h"
 
 #define LARGE		"f.3000000"
 #define LARGE_BYTES	3000000
@@ -88,7 +88,7 @@ static void others_pages(void)
 	young = share_disk_reads(young_disk);
 	for (int i = 0; i < OPENS; i++) {
 		close(share_open("/a", i & 1 ? LARGE : MEDIUM));
-		if (pread(fd, got, PAGE, i * PAGE % LARGE_BYTES) != PAGE)
+		if (pread(fd, got, PAGE, (off_t)i * PAGE % LARGE_BYTES) < 1)
 			ktap_note("read %d failed", i);
 	}
 	ktap_ok(share_disk_reads(young_disk) == young && share_disk_reads(old_disk) == old,

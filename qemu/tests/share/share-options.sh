@@ -12,7 +12,7 @@
 # device: blk:box
 # device: blk:plain
 # device: blk:badid
-. /harness/rc
+. /harness/ktap.sh
 
 # refused WORDS COMMAND...: it fails, and the kernel says why
 refused()
@@ -26,6 +26,7 @@ refused()
 # shares 1|0: does /mnt/x share?
 shares() { [ "$(grep -c ' /mnt/x .*inode_share' /proc/self/mountinfo)" = "$1" ] || { grep /mnt/x /proc/self/mountinfo; return 1; }; }
 attached() { n=$(cat /sys/fs/erofs/inode_share/attached); [ "$n" = "$1" ] || { echo "got $n, want $1"; return 1; }; }
+content() { (cd "$1" && sha256sum -c SHA256SUMS); }
 m="mount -t erofs -o ro"
 base=/dev/harness/blk0
 next=/dev/harness/blk1

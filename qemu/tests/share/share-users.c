@@ -18,7 +18,7 @@
 #include "ktap.h"
 #include "loop.h"
 #include "pages.h"
-#include "sharing.h"
+#include "share.h"
 
 #define NAME	"f.300001"
 #define BYTES	300001

@@ -2,7 +2,7 @@
 /*
  * test: forged images, killed readers, hung and failing disks, and little memory never change what older mounts read
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE DM_DELAY DM_FLAKEY FAULT_INJECTION
- * config: EROFS_FS_RAMDAX
+ * config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX
  * image: base share base
  * image: next share next -zlz4hc,9
  * image: chunk share base --chunksize=4096 -b1024
@@ -35,8 +35,8 @@
  *
  * In each epoch true images are mounted first: plain, compressed, chunked with small
  * blocks, in a file, on DAX; one disk is slow and hangs now and then, one is
- * throttled.  Then younger ones are mounted and unmounted all the time, and most
- * are forged: other content under the same fingerprints.  Meanwhile files are read, mapped
+ * throttled.  Then younger ones are mounted and unmounted all the time, most of them
+ * forged: other content under the same fingerprints.  Meanwhile files are read, mapped
  * and advised about in each of them, readers are killed, caches are dropped,
  * allocations fail, and older mounts go.  Each byte that is read is compared: an older
  * mount has the true ones, and never an error, unless its own disk is the one that
@@ -48,7 +48,7 @@
 
 #include "dm.h"
 #include "ktap.h"
-#include "../share/sharing.h"
+#include "share.h"
 
 #define SHARE		"inode_share,domain_id=d"
 #define PAGE		4096
@@ -467,9 +467,9 @@ int main(void)
 	ktap_ok(done->reads > seconds / 4 && done->faults > seconds / 10 && done->mounts > NR_MOUNTS && done->killed > seconds / 4 &&
 		done->forged > 0 && done->hung > seconds / 10 && done->starved > 0, "and there were enough of each");
 	ktap_ok(!umount("/set") && dm_remove("slow") && dm_remove("flaky") && dm_remove("forged"), "unmount");
-	for (int i = 0; i < 25 && share_inodes(); i++)
+	for (int i = 0; i < 25 && shared_inodes(); i++)
 		pause_ms(100);
-	ktap_ok(!share_inodes(), "no shared inode is left (%ld)", share_inodes());
+	ktap_ok(!shared_inodes(), "no shared inode is left (%ld)", shared_inodes());
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();
 }
