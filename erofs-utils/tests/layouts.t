@@ -166,7 +166,7 @@ drops()
 {
 	mkimg -Enoinline_data "$T/low2" "$T/lower" && rm -f "$T/img" &&
 		"$MKFS" -d2 "$T/img" "$T/up" "$T/low2" > "$T/msg" 2>&1 &&
-		grep "has no fingerprints, so those of" "$T/msg"
+		grep "has no digests, so those of" "$T/msg"
 }
 check "merge says that it drops fingerprints if not" drops
 fails "merge of an image whose data is elsewhere and has no fingerprints" "make the source image with --fingerprint" \

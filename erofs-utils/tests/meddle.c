@@ -8,6 +8,7 @@
  *   HOW   truncate  to one byte, before the first read
  *         append    one byte, before the first read
  *         rewrite   another first byte, before the first read
+ *         link      another name, before the first read
  *         unlink    remove it before it is opened
  *
  * The change happens once.  Reading goes on afterwards.
@@ -33,7 +34,7 @@ static const char *how(const char *path)
 
 static void before_read(int fd)
 {
-	char link[64], path[4096];
+	char link[64], path[4096], link_name[4096 + 8];
 	ssize_t n;
 	const char *h;
 
@@ -48,6 +49,10 @@ static void before_read(int fd)
 	usleep(20000);		/* more than a tick of file times */
 	if (!strcmp(h, "truncate")) {
 		if (truncate(path, 1))
+			abort();
+	} else if (!strcmp(h, "link")) {
+		strcat(strcpy(link_name, path), ".link");
+		if (linkat(AT_FDCWD, path, AT_FDCWD, link_name, 0))
 			abort();
 	} else {
 		FILE *f = fopen(path, !strcmp(h, "append") ? "a" : "r+");

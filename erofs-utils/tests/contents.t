@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Digests of files that change, of broken images, and of other makers' images
+. "$(dirname "$0")/lib.sh"
+
+"$here/erofs-utils/tests/mktree" "$T/small" small || bail "cannot make the small tree"
+expected "$T/small" > "$T/small.list"
+mkdir -p "$T/hello"
+printf 'hello\n' > "$T/hello/hello"
+tar -C "$T/small" --exclude=./socket --xattrs -cf "$T/small.tar" .
+
+# --- files that change while they are read
+meddle=$BUILD/check/utils/meddle.so
+compile "$meddle" "$here/erofs-utils/tests/meddle.c" -shared -fPIC -ldl
+for o in "" -zlz4 --chunksize=4096 "-zlz4 -Eall-fragments" --dax; do
+	for h in truncate append rewrite; do
+		cp "$T/small/text" "$T/hello/victim"
+		# shellcheck disable=SC2086
+		fails "$h while it is read: ${o:-plain}" "victim|Bad address" timeout 60 env LD_PRELOAD="$meddle" \
+			MEDDLE_FILE="$(realpath "$T/hello")/victim" MEDDLE_HOW=$h "$MKFS" --quiet --fingerprint $o "$T/img2" "$T/hello"
+	done
+done
+# A new link changes the number of links and ctime, but not the contents.
+only_linked()
+{
+	rm -f "$T/hello/victim.link"
+	cp "$T/small/text" "$T/hello/victim"
+	# shellcheck disable=SC2086
+	env LD_PRELOAD="$meddle" MEDDLE_FILE="$(realpath "$T/hello")/victim" MEDDLE_HOW=link \
+		"$MKFS" --quiet --fingerprint $1 "$T/img2" "$T/hello" && [ -e "$T/hello/victim.link" ] &&
+		"$FSCK" --fingerprint "$T/img2"
+}
+for o in "" -zlz4 --chunksize=4096; do
+	check "a file that only gets another link while it is read: ${o:-plain}" only_linked "$o"
+done
+rm -f "$T/hello/victim" "$T/hello/victim.link"
+head -c 200000 "$T/small.tar" > "$T/short.tar"
+fails "a tar stream that ends too early" "." "$MKFS" --quiet --fingerprint --tar=f "$T/img2" "$T/short.tar"
+fails "a tar index that ends too early" "." bash -c '"$1" --quiet --fingerprint --tar=i "$2/img2" < "$2/short.tar"' - "$MKFS" "$T"
+
+# --- damage
+mkimg -Enosbcrc --fingerprint "$T/good" "$T/small"
+"$FPREAD" --offsets "$T/good" > "$T/offsets"
+xattr=$(awk '$1 == "xattr" && $3 == "/text" { print $2 }' "$T/offsets")
+other=$(awk '$1 == "xattr" && $3 == "/random" { print $2 }' "$T/offsets")
+prefix=$(awk '$1 == "prefix" { print $2 }' "$T/offsets")
+# damaged NAME OFFSET HEXBYTES: a copy of the image with these bytes
+damaged()
+{
+	cp "$T/good" "$T/$1"
+	printf "$(sed 's/../\\x&/g' <<< "$3")" | dd of="$T/$1" bs=1 seek="$2" conv=notrunc status=none
+}
+data=$(python3 -c 'import sys; print(open(sys.argv[1], "rb").read().find(open(sys.argv[2], "rb").read(4096)))' "$T/good" "$T/small/random")
+damaged flip $((data + 1000)) 00
+cmp -s "$T/good" "$T/flip" && damaged flip $((data + 1000)) 01
+fails "one flipped byte of data is found, and the file named" "^<E> erofs: digest wrong: /random" "$FSCK" --fingerprint "$T/flip"
+fails "and while extracting" "digest wrong: /random" "$FSCK" --fingerprint "--extract=$T/y" "$T/flip"
+check "without --fingerprint nobody looks" "$FSCK" "$T/flip"
+damaged should-fail-prefix-id $((1024 + 105)) 07
+fails "a prefix id beyond the table" "invalid ishare xattr prefix id 7" "$FSCK" --fingerprint "$T/should-fail-prefix-id"
+fails "dump, too" "invalid ishare xattr prefix id 7" "$DUMP" --fingerprint "$T/should-fail-prefix-id"
+damaged should-fail-prefix-count $((1024 + 91)) 00
+fails "a table without entries" "invalid ishare xattr prefix id 0" "$FSCK" --fingerprint "$T/should-fail-prefix-count"
+damaged should-fail-truncated $((xattr + 2)) 0500
+fails "a truncated value" "." "$FSCK" --fingerprint "$T/should-fail-truncated"
+damaged should-fail-overlong $((xattr + 2)) ffff
+fails "a value that is longer than a block" "." "$FSCK" --fingerprint "$T/should-fail-overlong"
+damaged should-fail-algorithm $((xattr + 4)) 6d64353a
+fails "another algorithm" "digest malformed, it is no SHA-256: /text" "$FSCK" --fingerprint "$T/should-fail-algorithm"
+damaged should-fail-missing $((xattr + 1)) 01
+fails "a missing one" "digest missing: /text" "$FSCK" --fingerprint "$T/should-fail-missing"
+check "dump shows a missing one as -" grep -Eq '^- +300000 /text$' <("$DUMP" --fingerprint "$T/should-fail-missing")
+cp "$T/good" "$T/should-fail-other"
+dd if="$T/good" of="$T/should-fail-other" bs=1 skip=$((other + 11)) seek=$((xattr + 11)) count=32 conv=notrunc status=none
+fails "the digest of another file" "digest wrong: /text" "$FSCK" --fingerprint "$T/should-fail-other"
+damaged should-fail-table-size "$prefix" 0000
+fails "an empty table entry" "." "$FSCK" --fingerprint "$T/should-fail-table-size"
+damaged should-fail-table-start $((1024 + 92)) ffffffff
+fails "a table beyond the image" "." "$FSCK" --fingerprint "$T/should-fail-table-start"
+mkdir "$T/hide"
+python3 -c 'import sys; open(sys.argv[1] + "/a", "wb").write(b"abc" * 7000); open(sys.argv[1] + "/b", "wb").write(b"xyz" * 7000)' "$T/hide"
+mkimg -Enosbcrc,legacy-compress -zlz4 --fingerprint "$T/hidden" "$T/hide" && check "an image to hide an extent in" "$FSCK" --fingerprint "$T/hidden"
+"$here/erofs-utils/tests/hide-extent" "$T/hidden" || bail "cannot hide an extent"
+fails "an extent that only readers see" "has another one inside" "$FSCK" --fingerprint "$T/hidden"
+mkimg -Enosbcrc --fingerprint -zlz4 -Efragments "$T/good" "$T/small"
+damaged should-fail-plain $((1024 + 8)) 36
+fails "a table that is in the packed inode, said to be plain" "." "$FSCK" --fingerprint "$T/should-fail-plain"
+damaged should-fail-packed-start $((1024 + 92)) ffffff7f
+fails "a table beyond the packed inode" "." "$FSCK" --fingerprint "$T/should-fail-packed-start"
+mkimg "$T/none" "$T/small"
+fails "an image without: fsck says how to get them" "make it with mkfs.erofs --fingerprint" "$FSCK" --fingerprint "$T/none"
+fails "an image without: dump, too" "make it with mkfs.erofs --fingerprint" "$DUMP" --fingerprint "$T/none"
+
+# --- other makers
+if peer=$("$here/erofs-utils/tests/peer" "$BUILD/peer" 2> "$T/why"); then
+	P=$BUILD/peer
+	for o in "" -b512 -zlz4 "-zlz4 -Efragments" --chunksize=4096; do
+		theirs()
+		{
+			# shellcheck disable=SC2086
+			"$P/mkfs.erofs" -T0 -Uclear --quiet --xattr-inode-digest $o "$T/p" "$T/small" 2> /dev/null || return 1
+			fplist "$T/p" | diff "$T/small.list" - && "$FSCK" --fingerprint "$T/p"
+		}
+		ours()
+		{
+			# shellcheck disable=SC2086
+			mkimg --fingerprint $o "$T/p" "$T/small" && "$P/fsck.erofs" --xattr-inode-digest "$T/p"
+		}
+		check "erofs-utils $peer ${o:-plain}: their image, our fsck" theirs
+		check "erofs-utils $peer ${o:-plain}: our image, their fsck" ours
+	done
+else
+	skip "images of Debian's newest erofs-utils" "$(tail -n 1 "$T/why")"
+fi
+
+done_testing

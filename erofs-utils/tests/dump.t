@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# dump.erofs --fingerprint and --sharing; full disks, and other wrong use
+. "$(dirname "$0")/lib.sh"
+
+"$here/erofs-utils/tests/mktree" "$T/small" small || bail "cannot make the small tree"
+expected "$T/small" > "$T/small.list"
+mkimg --fingerprint "$T/img" "$T/small"
+
+# --- dump.erofs
+list() { "$DUMP" --fingerprint "$1" | sed 's/^sha256://' | awk '{ print $1, $2 }' | sort; }
+check "dump lists all of them" diff <(awk '{ print $1, $2 }' "$T/small.list") <(list "$T/img")
+hex=$(sha256sum < "$T/small/text" | cut -d' ' -f1)
+check "dump of one path" grep -Eq "^sha256:$hex +300000 /text\$" <("$DUMP" --fingerprint --path=/text "$T/img")
+nid=$("$DUMP" --path=/text "$T/img" | sed -n 's/^NID: \([0-9]*\).*/\1/p')
+check "dump of one inode" grep -q "^sha256:$hex " <("$DUMP" --fingerprint "--nid=$nid" "$T/img")
+check "dump as JSON, names that are no UTF-8 too" python3 -c '
+import json, subprocess, sys
+l = json.loads(subprocess.run([sys.argv[1], "--fingerprint", "--json", sys.argv[2]], stdout=subprocess.PIPE, check=True).stdout)
+p = {e["path"]: e for e in l}
+assert p["/text"] == {"fingerprint": "sha256:" + sys.argv[3], "size": 300000, "path": "/text"}
+assert "/names/new\nline" in p and "/names/\udcff\udcfe" in p and "/names/\u00e4" in p
+assert p["/empty"]["fingerprint"] is None' "$DUMP" "$T/img" "$hex"
+fails "dump of a directory" "isn't a regular file" "$DUMP" --fingerprint --path=/names "$T/img"
+fails "dump of what is not there" "read inode failed" "$DUMP" --fingerprint --path=/nope "$T/img"
+fails "--json alone" "is for --fingerprint and --sharing" "$DUMP" --json "$T/img"
+
+# --- sharing: three images whose overlap is known
+mkdir -p "$T"/s/{a,b,c}
+head -c 100000 /dev/urandom > "$T/s/a/all"
+cp "$T/s/a/all" "$T/s/b/all"; cp "$T/s/a/all" "$T/s/c/other-name"
+head -c 50000 /dev/urandom > "$T/s/a/ab"; cp "$T/s/a/ab" "$T/s/b/ab"
+head -c 5000 /dev/urandom > "$T/s/c/twice"; cp "$T/s/c/twice" "$T/s/c/twice2"; ln "$T/s/c/twice" "$T/s/c/link"
+head -c 1 /dev/urandom > "$T/s/b/own"
+mkimg --fingerprint "$T/a.img" "$T/s/a"; mkimg --fingerprint -zlz4 "$T/b.img" "$T/s/b"; mkimg "$T/c.img" "$T/s/c"
+sharing()
+{
+	"$DUMP" --sharing --json "$T/a.img" "$T/b.img" "$T/c.img" > "$T/json" || return 1
+	python3 - "$T/json" <<-'END'
+	import json, sys
+	d = json.load(open(sys.argv[1]))["domains"][0]
+	pages = lambda n: (n + 4095) // 4096 * 4096
+	without = 3 * pages(100000) + 2 * pages(50000) + 2 * pages(5000) + pages(1)
+	with_ = pages(100000) + pages(50000) + pages(5000) + pages(1)
+	assert d["page_cache_bytes_without_sharing"] == without, d
+	assert d["page_cache_bytes_with_sharing"] == with_, d
+	assert d["saved_bytes"] == without - with_
+	assert abs(d["saved_percent"] - 100 * (without - with_) / without) < .01
+	groups = {tuple(i[-5] for i in g["images"]): (g["contents"], g["bytes"]) for g in d["equal"]}
+	assert groups == {("a", "b", "c"): (1, 100000), ("a", "b"): (1, 50000), ("c",): (1, 5000)}, groups
+	assert [f["bytes"] for f in d["largest"]] == [100000, 50000, 5000]
+	assert d["largest"][0]["copies"] == 3
+	assert [i["hashed_files"] for i in d["images"]] == [0, 0, 3], d["images"]
+	END
+}
+check "sharing: to the byte, compressed and unfingerprinted images too" sharing
+check "sharing: the text says it, and what to do" grep -q "3 files have no fingerprint" <("$DUMP" --sharing "$T/a.img" "$T/b.img" "$T/c.img")
+domains()
+{
+	"$DUMP" --domain="x=$T/a.img,$T/b.img" --domain="y=$T/c.img" --json > "$T/json" || return 1
+	python3 - "$T/json" <<-'END'
+	import json, sys
+	x, y = json.load(open(sys.argv[1]))["domains"]
+	assert x["domain"] == "x" and x["saved_bytes"] == 102400 + 53248, x
+	assert y["domain"] == "y" and y["saved_bytes"] == 8192, y
+	END
+}
+check "sharing: domains do not share with each other" domains
+fails "sharing: no image" "missing argument" "$DUMP" --sharing
+fails "sharing: a domain without images" "NAME=IMAGE" "$DUMP" --domain=x
+fails "sharing: no such image" "failed to open" "$DUMP" --sharing "$T/nope"
+fails "sharing: no EROFS image" "superblock" "$DUMP" --sharing "$T/a.img" "$T/small/random"
+
+check "sharing: the same image twice is warned of" grep -q "are the same image, which is counted twice" \
+	<("$DUMP" --sharing "$T/a.img" "$T/s/../a.img" 2>&1)
+head -c 60000 "$T/c.img" > "$T/short.img"
+fails "sharing: a truncated image" "is truncated: it has 60000 of" "$DUMP" --sharing "$T/short.img"
+
+# --- a disk that is full, and other wrong use
+full() { (trap '' XFSZ; ulimit -f 20; exec "$@"); }
+fails "disk full: extraction" "failed to write: File too large" full "$FSCK" --fingerprint "--extract=$T/f" "$T/a.img"
+fails "disk full: plain" "failed to write: File too large" full "$MKFS" --quiet --fingerprint "$T/f.img" "$T/s/a"
+fails "disk full: compressed" "failed to write: File too large" full "$MKFS" --quiet --fingerprint -zlz4 "$T/f.img" "$T/s/a"
+full_append()
+{
+	# chunks wait in a file of their own, which has to have room
+	(trap '' XFSZ; ulimit -f 20; exec "$MKFS" --quiet --fingerprint --chunksize=4096 "$T/f.img" "$T/s/a")
+}
+fails "disk full: chunks" "File too large" full_append
+for o in --fingerprint "--fingerprint --json" --sharing "--sharing --json" -s; do
+	# shellcheck disable=SC2086
+	fails "output that cannot be written: dump.erofs $o" "failed to write the output" \
+		bash -c '"$@" > /dev/full' - "$DUMP" $o "$T/a.img"
+done
+fails "no EROFS image: fsck" "cannot find valid erofs superblock" "$FSCK" --fingerprint "$T/s/a/all"
+fails "no EROFS image: dump" "cannot find valid erofs superblock" "$DUMP" --fingerprint "$T/s/a/all"
+fails "a directory: dump" "Is a directory" "$DUMP" --fingerprint "$T/s"
+fails "no such image: fsck" "No such file" "$FSCK" --fingerprint "$T/nope"
+fails "fsck takes no name" "doesn't allow an argument" "$FSCK" --fingerprint=user.fp "$T/a.img"
+fails "a domain whose image has no name" "an image without a name" "$DUMP" --domain="x=$T/a.img,,$T/b.img"
+fails "a domain without a name" "NAME=IMAGE" "$DUMP" --domain="=$T/a.img"
+fails "--sharing and --fingerprint" "works with" "$DUMP" --sharing --fingerprint "$T/a.img"
+fails "merging images with inline data" "can be merged" "$MKFS" --quiet --fingerprint "$T/f.img" "$T/a.img" "$T/c.img"
+
+done_testing
