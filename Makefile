@@ -23,7 +23,7 @@ $(call check_word,UTILS_BASE,$(call bases_of,erofs-utils))
 $(foreach v,LINUX_SRC EROFS_UTILS_SRC,$(if $($(v)),$(if $(wildcard $($(v))),,$(error $(v)=$($(v)) does not exist))))
 BASES := $(call bases_of,kernel) $(call bases_of,erofs-utils)
 # Those that the user chose, if any.
-CHOSEN := $(foreach v,BASE UTILS_BASE,$(if $(filter command environment,$(origin $(v))),$($(v))))
+CHOSEN := $(strip $(foreach v,BASE UTILS_BASE,$(if $(filter command environment,$(origin $(v))),$($(v)))))
 export BUILD BASE UTILS_BASE LINUX_SRC EROFS_UTILS_SRC
 
 .DEFAULT_GOAL := help

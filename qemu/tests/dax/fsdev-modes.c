@@ -122,6 +122,20 @@ static int fill(void)
 	return 0;
 }
 
+/* Whether @p can be read: 0 or an errno. */
+static int readable(const char *p)
+{
+	int ends[2], error = 0;
+
+	if (pipe(ends))
+		return errno;
+	if (write(ends[1], p, 1) < 0)
+		error = errno;
+	close(ends[0]);
+	close(ends[1]);
+	return error;
+}
+
 static bool mounts(void)
 {
 	return !mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL);
@@ -136,8 +150,8 @@ int main(void)
 {
 	const char *namespace;
 	glob_t namespaces;
-	int fd, error;
-	char c;
+	int fd, old, error;
+	char c, *held;
 
 	ktap_begin();
 	if (!ktap_ok(!(error = fill()), "write an image and an info block"))
@@ -148,6 +162,11 @@ int main(void)
 	    is_bound("device_dax"), "the kernel finds a DAX device, for device_dax") ||
 	    !ktap_ok(!glob(BUS_ND "dax_pmem/dax*", 0, NULL, &namespaces), "of a namespace in devdax mode"))
 		return ktap_end();
+
+	/* opened with device_dax, and kept */
+	old = open(NODE, O_RDWR);
+	held = mmap(NULL, DATA, PROT_READ, MAP_SHARED, old, 0);
+	ktap_ok(held != MAP_FAILED && ktap_is(readable(held), ==, 0), "map the device, and keep that");
 
 	for (int round = 1; round <= ROUNDS; round++) {
 		ktap_ok(image_can_be_mapped(), "%d: device_dax maps the image", round);
@@ -162,6 +181,9 @@ int main(void)
 			is_bound("fsdev_dax"), "%d: go over to fsdev_dax", round);
 		errno = 0;
 		ktap_fails(!magic_by_mapping(), ENXIO, "%d: its node cannot be mapped", round);
+		ktap_fails(mmap(NULL, DATA, PROT_READ, MAP_SHARED, old, 0) == MAP_FAILED, ENXIO,
+			"%d: nor by a file from before", round);
+		ktap_ok(ktap_is(readable(held), ==, EFAULT), "%d: a mapping from before has nothing", round);
 		ktap_ok(mounts() && content_is_right(), "%d: mount it, with all of its content", round);
 		ktap_ok(ktap_is(driver(BUS_DAX "fsdev_dax/unbind", "dax0.0"), ==, EBUSY) &&
 			is_bound("fsdev_dax"),
