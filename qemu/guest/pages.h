@@ -8,8 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /**
@@ -67,6 +70,45 @@ static inline long page_faults(void)
 
 	getrusage(RUSAGE_SELF, &usage);
 	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/** resident - count the pages of a mapping that are in memory, or -1 with errno */
+static inline int resident(volatile char *p, size_t size)
+{
+	size_t pages = (size + getpagesize() - 1) / getpagesize();
+	unsigned char *vec = malloc(pages);
+	int n = 0;
+
+	if (!vec || mincore((void *)p, size, vec))
+		n = -1;
+	for (size_t i = 0; n >= 0 && i < pages; i++)
+		n += vec[i] & 1;
+	free(vec);
+	return n;
+}
+
+/**
+ * page_in_pipe - put a page of a file into a pipe, and keep nothing else of the file
+ * @path: the file
+ * @n: number of the page
+ * @bytes: gets what it holds; has room for a page
+ *
+ * Return: the end of the pipe to read from, or -1.
+ */
+static inline int page_in_pipe(const char *path, int n, char *bytes)
+{
+	size_t size = getpagesize();
+	int fd = open(path, O_RDONLY), ends[2];
+	char *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, n * size);
+	struct iovec iov = { .iov_base = p, .iov_len = size };
+
+	if (p == MAP_FAILED || pread(fd, bytes, size, n * size) <= 0 || pipe(ends) ||
+	    vmsplice(ends[1], &iov, 1, 0) != (ssize_t)size)
+		return -1;
+	munmap(p, size);
+	close(fd);
+	close(ends[1]);
+	return ends[0];
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef SYSTEM_H
 #define SYSTEM_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -66,6 +67,22 @@ static inline void drop_caches(const char *what)
 {
 	if (!write_to("/proc/sys/vm/drop_caches", what))
 		perror("drop_caches");
+}
+
+/** entries_of - read a folder. Return: how many entries it has, or -errno */
+static inline int entries_of(const char *path)
+{
+	DIR *dir = opendir(path);
+	int n = 0;
+
+	if (!dir)
+		return -errno;
+	errno = 0;
+	while (readdir(dir))
+		n++;
+	n = errno ? -errno : n;
+	closedir(dir);
+	return n;
 }
 
 /** sums_ok - are the files of a folder those of its SHA256SUMS? */

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "carveout.h"
 #include "ktap.h"
+#include "pages.h"
 #include "system.h"
 
 #define PAGE		4096
@@ -22,22 +22,6 @@
 
 static char bytes[PAGE], again[PAGE];
 
-/* A page of the file in a pipe, and nothing else of the file.  Return: the pipe's end. */
-static int page_in_pipe(void)
-{
-	int fd = open("/mnt/data.65536", O_RDONLY), ends[2];
-	char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, PAGE);
-	struct iovec iov = { .iov_base = p, .iov_len = PAGE };
-
-	if (p == MAP_FAILED || pread(fd, bytes, PAGE, PAGE) != PAGE || pipe(ends) ||
-	    vmsplice(ends[1], &iov, 1, 0) != PAGE)
-		return -1;
-	munmap(p, PAGE);
-	close(fd);
-	close(ends[1]);
-	return ends[0];
-}
-
 int main(void)
 {
 	double start;
@@ -45,7 +29,7 @@ int main(void)
 
 	ktap_begin();
 	if (!ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL), "mount") ||
-	    !ktap_ok((fd = page_in_pipe()) >= 0, "a page goes into a pipe"))
+	    !ktap_ok((fd = page_in_pipe("/mnt/data.65536", 1, bytes)) >= 0, "a page goes into a pipe"))
 		return ktap_end();
 	start = seconds_now();
 	ktap_ok(!umount("/mnt") && seconds_now() - start < 1, "unmount, in %.3f s", seconds_now() - start);

@@ -14,32 +14,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 #include "system.h"
 
 #define PAGE	4096
 #define FSDEV	"/sys/bus/dax/drivers/fsdev_dax/"
 
 static char bytes[PAGE], again[PAGE];
-
-/* Put page @n of @path into a pipe, and hold nothing else of the file.  Return: the end to read. */
-static int page_in_pipe(const char *path, int n)
-{
-	int fd = open(path, O_RDONLY), ends[2];
-	char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, n * PAGE);
-	struct iovec iov = { .iov_base = p, .iov_len = PAGE };
-
-	if (p == MAP_FAILED || pread(fd, bytes, PAGE, n * PAGE) <= 0 || pipe(ends) ||
-	    vmsplice(ends[1], &iov, 1, 0) != PAGE)
-		return -1;
-	munmap(p, PAGE);
-	close(fd);
-	close(ends[1]);
-	return ends[0];
-}
 
 static bool pipe_is_right(int fd)
 {
@@ -64,18 +48,18 @@ static void on_device(const char *what, const char *device, const char *options)
 
 	ktap_note("%s", what);
 	if (!ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mount", what) ||
-	    !ktap_ok((fd = page_in_pipe("/mnt/data.65536", 3)) >= 0, "%s: a page goes into a pipe", what))
+	    !ktap_ok((fd = page_in_pipe("/mnt/data.65536", 3, bytes)) >= 0, "%s: a page goes into a pipe", what))
 		return;
 	/* the inode goes before the mount does: one entry, and one of many */
-	ktap_ok((again_fd = page_in_pipe("/mnt/one", 0)) >= 0, "%s: so does the page of a short file", what);
+	ktap_ok((again_fd = page_in_pipe("/mnt/one", 0, bytes)) >= 0, "%s: so does the page of a short file", what);
 	write_to("/proc/sys/vm/drop_caches", "2");
 	close(again_fd);
-	ktap_ok((again_fd = page_in_pipe("/mnt/data.65536", 3)) >= 0, "%s: the file can be mapped again", what);
+	ktap_ok((again_fd = page_in_pipe("/mnt/data.65536", 3, bytes)) >= 0, "%s: the file can be mapped again", what);
 	close(again_fd);
 	quick_umount();
 
 	ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mounted again at once", what);
-	again_fd = page_in_pipe("/mnt/data.65536", 3);
+	again_fd = page_in_pipe("/mnt/data.65536", 3, bytes);
 	ktap_ok(again_fd >= 0 && pipe_is_right(again_fd), "%s: the same page goes through a pipe", what);
 	quick_umount();
 	if (name)

@@ -6,7 +6,9 @@
  * device: pmem:chunks
  *
  * Without "fsdax: do not follow the mapping of a shared page in dax_lock_folio()"
- * the kernel oopses, and the harness fails the guest for it.
+ * a kernel whose EROFS does not hear of memory errors oopses, and the harness fails
+ * the guest for it.  With the series 3-memory it does, so "make prove-fixes" takes out
+ * that series, too.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -25,9 +27,7 @@ int main(void)
 	pid_t pid;
 
 	ktap_begin();
-	/* a mount that turns DAX on later is not the holder of the device */
-	ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, NULL), "mount the image");
-	ktap_ok(!mount(NULL, "/mnt", NULL, MS_RDONLY | MS_REMOUNT, "dax=always"), "turn DAX on");
+	ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount the image");
 	fd = open("/mnt/one", O_RDONLY | O_CLOEXEC);
 	pid = fork();
 	if (!pid) {

@@ -5,7 +5,6 @@
  * image: tree tree -Enoinline_data
  * device: pmem:tree
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "system.h"
 
 static char page[4096];
 
@@ -54,22 +54,6 @@ static ssize_t read_at(const char *path, off_t offset)
 	return n;
 }
 
-/* Return: entries of @path, or -errno. */
-static int list(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	if (!dir)
-		return -errno;
-	errno = 0;
-	while (readdir(dir))
-		n++;
-	n = errno ? -errno : n;
-	closedir(dir);
-	return n;
-}
-
 int main(void)
 {
 	long dir, file;
@@ -80,13 +64,13 @@ int main(void)
 	dir = sector_of("/mnt/many");
 	file = sector_of("/mnt/data.65536");
 	ktap_ok(dir > 0 && file > 0, "a directory and a file have a place");
-	ktap_ok(list("/mnt/many") == 602, "the directory can be listed");
+	ktap_ok(entries_of("/mnt/many") == 602, "the directory can be listed");
 	ktap_ok(read_at("/mnt/data.65536", 0) == sizeof(page), "the file can be read");
 
 	ktap_ok(scrub(dir), "scrubbing finds the directory bad");
-	ktap_ok(list("/mnt/many") == -EIO, "it cannot be listed: %d", list("/mnt/many"));
+	ktap_ok(entries_of("/mnt/many") == -EIO, "it cannot be listed: %d", entries_of("/mnt/many"));
 	ktap_ok(access("/mnt/many/a", F_OK) && errno == EIO, "nothing can be looked up there");
-	ktap_ok(list("/mnt/deep/a/b") == 3, "other directories can be listed");
+	ktap_ok(entries_of("/mnt/deep/a/b") == 3, "other directories can be listed");
 	ktap_ok(scrub(file), "scrubbing finds the file bad");
 	ktap_ok(read_at("/mnt/data.65536", 0) == -EIO, "its first page cannot be read");
 	ktap_ok(read_at("/mnt/data.65536", 4096) == sizeof(page), "its second page can be read");

@@ -26,20 +26,6 @@
 
 #define PAGE	4096
 
-/* Stop or resume all I/O of device-mapper device @name. */
-static bool hang(const char *name, bool stop)
-{
-	int control = open("/dev/mapper/control", O_RDWR);
-	struct dm_ioctl head;
-	bool ok;
-
-	dm_head(&head, name, sizeof(head));
-	head.flags = stop ? DM_SUSPEND_FLAG | DM_NOFLUSH_FLAG | DM_SKIP_LOCKFS_FLAG : 0;
-	ok = !ioctl(control, DM_DEV_SUSPEND, &head);
-	close(control);
-	return ok;
-}
-
 /*
  * While a child reads @path (a file, or a folder with @dir) into memory that has to come
  * from the disk that hangs, a DAX device that it has nothing to do with goes and comes.
@@ -49,7 +35,7 @@ static void try_reader(const char *what, const char *path, bool dir, const char 
 	double start;
 	pid_t pid;
 
-	hang("slow", true);
+	dm_hang("slow");
 	pid = fork();
 	if (!pid) {
 		int from = open(path, O_RDONLY), fd = open(disk, O_RDONLY);
@@ -65,7 +51,7 @@ static void try_reader(const char *what, const char *path, bool dir, const char 
 	ktap_ok(write_to("/sys/bus/dax/drivers/fsdev_dax/unbind", name) && seconds_now() - start < 2,
 		"%s: another device goes, in less than 2 s", what);
 	ktap_ok(write_to("/sys/bus/dax/drivers/fsdev_dax/bind", name), "%s: and comes back", what);
-	hang("slow", false);
+	dm_go("slow");
 	int status;
 	waitpid(pid, &status, 0);
 	ktap_ok(!status, "%s: the reader gets its bytes", what);

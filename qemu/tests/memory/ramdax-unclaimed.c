@@ -7,7 +7,6 @@
  * device: pmem:tree
  * device: pmem:chunks
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -43,21 +42,6 @@ static bool unbind(const char *name)
 	target[n] = 0;
 	base = strrchr(target, '/') + 1;
 	return write_to("/sys/bus/nd/drivers/nd_pmem/unbind", base);
-}
-
-static int list(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	if (!dir)
-		return -errno;
-	errno = 0;
-	while (readdir(dir))
-		n++;
-	n = errno ? -errno : n;
-	closedir(dir);
-	return n;
 }
 
 static bool is_dax(const char *path)
@@ -114,7 +98,7 @@ int main(void)
 	if (!ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount it with DAX"))
 		return ktap_end();
 	ktap_ok(is_dax("/mnt/data.65536"), "a plain file uses it");
-	ktap_ok(list("/mnt/many") == 602, "a directory can be listed");
+	ktap_ok(entries_of("/mnt/many") == 602, "a directory can be listed");
 
 	pipe(go);
 	pid = toucher("/mnt/data.65536", go[0], frame);
@@ -129,10 +113,10 @@ int main(void)
 
 	/* what has been mapped is nobody's affair here: fs/dax.c has entries without pages then */
 	ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount it again");
-	ktap_ok(list("/mnt/many") == 602, "a directory can be listed");
+	ktap_ok(entries_of("/mnt/many") == 602, "a directory can be listed");
 	ktap_ok(unbind("pmem0"), "the memory goes away under device-mapper");
 	write_to("/proc/sys/vm/drop_caches", "3");
-	status = list("/mnt/many");
+	status = entries_of("/mnt/many");
 	ktap_ok(status == -EIO, "a directory gives EIO: %d", status);
 	ktap_ok(access("/mnt/bin/script", F_OK) && errno == EIO, "a lookup gives EIO");
 	ktap_ok(!umount("/mnt"), "unmount");

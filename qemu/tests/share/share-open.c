@@ -30,19 +30,6 @@
 static const char old_disk[] = "/dev/harness/blk0", young_disk[] = "/dev/harness/blk1";
 static char good[LARGE_BYTES], got[LARGE_BYTES];
 
-/* pages of a mapping that are in memory */
-static int resident(volatile char *p, size_t size)
-{
-	static unsigned char vec[LARGE_BYTES / PAGE + 1];
-	int n = 0;
-
-	if (mincore((void *)p, size, vec))
-		return -1;
-	for (size_t i = 0; i < (size + PAGE - 1) / PAGE; i++)
-		n += vec[i] & 1;
-	return n;
-}
-
 /* sum of the page frames of a mapping: it changes if one of them does */
 static uint64_t frames(volatile char *p, size_t size)
 {

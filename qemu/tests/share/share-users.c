@@ -28,18 +28,6 @@
 static const char old_disk[] = "/dev/harness/blk0", young_disk[] = "/dev/harness/blk1";
 static char good[BYTES], got[BYTES];
 
-static int resident(volatile char *p, size_t size)
-{
-	unsigned char vec[PAGES + 1];
-	int n = 0;
-
-	if (mincore((void *)p, size, vec))
-		return -1;
-	for (size_t i = 0; i < (size + PAGE - 1) / PAGE; i++)
-		n += vec[i] & 1;
-	return n;
-}
-
 static void residence(void)
 {
 	volatile char *p;
