@@ -82,13 +82,14 @@ static bool put(const char *file, const char *text)
 /* A probe on a program is refused, and the program goes on. */
 static void test_uprobe(void)
 {
-	const char *code = map("/mnt/code", PAGE, PROT_READ | PROT_EXEC);
+	const char *code;
 
 	if (access("/sys/kernel/tracing", F_OK) || mount("t", "/sys/kernel/tracing", "tracefs", 0, NULL) ||
 	    access(TRACING "uprobe_events", F_OK)) {
 		ktap_skip("a uprobe is refused", "the kernel has none");
 		return;
 	}
+	code = map("/mnt/code", PAGE, PROT_READ | PROT_EXEC);
 	if (!ktap_ok(code, "map a program"))
 		return;
 	((void (*)(void))code)();

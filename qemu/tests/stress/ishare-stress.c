@@ -35,8 +35,8 @@
  *
  * In each epoch true images are mounted first: plain, compressed, chunked with small
  * blocks, in a file, on DAX; one disk is slow and hangs now and then, one is
- * throttled.  Then younger ones are mounted and unmounted all the time, most of them
- * forged: other content under the same fingerprints.  Meanwhile files are read, mapped
+ * throttled.  Then younger ones are mounted and unmounted all the time, most of them with
+ * other content under the same fingerprints.  Meanwhile files are read, mapped
  * and advised about in each of them, readers are killed, caches are dropped,
  * allocations fail, and older mounts go.  Each byte that is read is compared: an older
  * mount has the true ones, and never an error, unless its own disk is the one that
