@@ -186,15 +186,17 @@ static void sharing(void)
 		!share_counter(NULL, "refused"),
 		"counted: nothing out of the ordinary");
 
+	/* the older one goes on to provide what it has open */
+	fd = open("/mnt/a/f.300001", O_RDONLY);
 	drop_caches("2");
-	ktap_eq(cached("/mnt/b", "f.300001"), 74, "reclaim of inodes leaves the pages");
+	close(fd);
+	ktap_eq(cached("/mnt/b", "same.2"), 51, "reclaim of inodes leaves the pages");
 	fd = open("/mnt/b/f.65536", O_RDONLY);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
 	munmap((void *)a, 65536);
 	munmap((void *)b, 65536);
 	fd = open("/mnt/b/f.300001", O_RDONLY);
-	close(open("/mnt/a/f.300001", O_RDONLY));
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	ktap_eq(cached("/mnt/a", "f.300001"), 74, "DONTNEED does not take what another mount uses");
 	close(fd);
