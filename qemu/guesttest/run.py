@@ -114,7 +114,7 @@ class Run:
         stress = (self.stress or spec.stress) if spec.stress else 0
         return [harness.Guest(
             self.kernel, argv, devices, memory=spec.memory * (DEBUG_MEMORY if slow else 1),
-            cpus=spec.cpus, files=files, append=spec.append, ranges=spec.ranges, devicetree=spec.devicetree,
+            cpus=spec.cpus, icount=spec.icount, files=files, append=spec.append, ranges=spec.ranges, devicetree=spec.devicetree,
             env={"STRESS_SECONDS": str(stress)} if stress else {},
             timeout=stress + spec.timeout * (DEBUG_TIME if slow else 1),
             on_output=self._show if self.live else None) for _ in range(spec.guests)]

@@ -12,7 +12,7 @@ TESTS = os.path.join(TOP, "qemu", "tests")
 RECIPES = os.path.join(TOP, "qemu", "images", "recipes")
 FLAVOURS = ("fast", "debug")
 
-SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append", "devicetree", "stress"}
+SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append", "devicetree", "stress", "clock"}
 MANY = {"config", "image", "device", "file", "kselftest", "range"}
 
 
@@ -27,6 +27,7 @@ class Spec:
     files      paths below the top of the project, to be put into /root
     kselftests  programs of tools/testing/selftests, to be put into /root
     devicetree  path of a source for the guest, or None
+    icount     is the guest's clock one of instructions?
     memory, cpus, guests, timeout, flavours, append, stress   as in Documentation/tests.md
     """
 
@@ -53,6 +54,10 @@ class Spec:
         self.flavours = single.get("flavours", ("", "fast debug"))[1].split()
         if not self.flavours or set(self.flavours) - set(FLAVOURS):
             raise HarnessError(f"{single['flavours'][0]}: flavours are {' and '.join(FLAVOURS)}")
+        where, clock = single.get("clock", ("", "real"))
+        if clock not in ("real", "instructions"):
+            raise HarnessError(f"{where}: clock is real or instructions")
+        self.icount = clock == "instructions"
         self.images = dict(self._image(*line) for line in many["image"])
         self.devices = [self._device(*line) for line in many["device"]]
 

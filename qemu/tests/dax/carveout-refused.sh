@@ -4,20 +4,20 @@
 # config: PCI_MMCONFIG MTRR X86_PAT
 # image: tree tree
 # device: ramdax:tree,size=2M
-# range: reserved:2M@64M
-# range: beside:4M@66M
+# range: reserved:2M@192M
+# range: beside:4M@194M
 # range: far:2M@300M
 # range: apic:2M@0xfee00000
 # range: uncached:2M@0xff000000
 # range: ioapic:2M@0xfec00000
 # range: window:2M@0xd0000000
 # range: ecam:2M@0xb0000000
-# range: border:4M@70M
-# range: again:2M@66M
-# range: ram:2M@96M
-# range: kib:1M@64M
+# range: border:4M@198M
+# range: again:2M@194M
+# range: ram:2M@160M
+# range: kib:1M@192M
 # range: high:2M@0x40000000000000
-# append: numa=fake=2 memmap=8M$64M memmap=2M$300M
+# append: numa=fake=2 memmap=8M$192M memmap=2M$300M
 . /harness/rc
 
 platform=/sys/bus/platform

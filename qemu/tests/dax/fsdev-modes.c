@@ -163,13 +163,11 @@ int main(void)
 	    !ktap_ok(!glob(BUS_ND "dax_pmem/dax*", 0, NULL, &namespaces), "of a namespace in devdax mode"))
 		return ktap_end();
 
-	/* opened with device_dax, and kept */
-	old = open(NODE, O_RDWR);
-	held = mmap(NULL, DATA, PROT_READ, MAP_SHARED, old, 0);
-	ktap_ok(held != MAP_FAILED && ktap_is(readable(held), ==, 0), "map the device, and keep that");
-
 	for (int round = 1; round <= ROUNDS; round++) {
 		ktap_ok(image_can_be_mapped(), "%d: device_dax maps the image", round);
+		old = open(NODE, O_RDWR);
+		held = mmap(NULL, DATA, PROT_READ, MAP_SHARED, old, 0);
+		ktap_ok(held != MAP_FAILED && ktap_is(readable(held), ==, 0), "%d: map it, and keep that", round);
 		ktap_fails(!mounts(), EOPNOTSUPP, "%d: it cannot be mounted", round);
 		ktap_ok(times_said("not in fsdev mode, bind it to /sys/bus/dax/drivers/fsdev_dax"),
 			"%d: it is said why", round);
@@ -194,6 +192,10 @@ int main(void)
 		ktap_ok(!driver(BUS_DAX "fsdev_dax/unbind", "dax0.0") && is_bound("") && !mounts() &&
 			ktap_is(errno, ==, ENXIO),
 			"%d: without a driver there is no mount", round);
+		ktap_ok(ktap_is(driver(BUS_DAX "device_dax/bind", "dax0.0"), ==, EBUSY),
+			"%d: device_dax does not take what is open from before", round);
+		munmap(held, DATA);
+		close(old);
 		ktap_ok(!driver(BUS_DAX "device_dax/bind", "dax0.0") &&
 			is_bound("device_dax"), "%d: and back", round);
 	}

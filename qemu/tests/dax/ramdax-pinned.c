@@ -65,9 +65,20 @@ static void on_device(const char *what, const char *device, const char *options)
 	if (name)
 		ktap_ok(!write_to(FSDEV "unbind", name) && errno == EBUSY, "%s: the driver cannot be unbound", what);
 
+	/* a mount that has nothing to do with the page takes the claim over, and leaves it */
+	for (int i = 0; i < 3; i++)
+		ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options) && quick_umount(), "%s: mount and unmount", what);
+	if (name)
+		ktap_ok(!write_to(FSDEV "unbind", name) && errno == EBUSY, "%s: still it cannot be unbound", what);
+
 	ktap_ok(pipe_is_right(fd), "%s: the pipe has the right bytes", what);
-	if (!name)
+	for (int i = 0; i < 3; i++)
+		ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options) && quick_umount(), "%s: mount and unmount", what);
+	if (!name) {
+		sleep(3);
+		ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options) && quick_umount(), "%s: and later", what);
 		return;
+	}
 	/* EROFS looks once a second */
 	for (tries = 0; tries < 100 && !write_to(FSDEV "unbind", name); tries++)
 		usleep(100000);

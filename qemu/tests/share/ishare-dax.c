@@ -352,8 +352,8 @@ static void same_provider(void)
 	close(open_in(BASE, MEDIUM));
 	close(fd);
 	fd = open_in(NEXT, MEDIUM);
-	ktap_ok(is_from(p, MEDIUM, NEXT, NEXT), "when that joins the oldest, the youngest has the same mapped");
-	ktap_ok(maps_from(NEXT, MEDIUM, BASE, BASE), "which the second one has not");
+	ktap_ok(is_from(p, MEDIUM, NEXT, NEXT), "when that is opened anew, the youngest has the same mapped");
+	ktap_ok(maps_from(NEXT, MEDIUM, NEXT, NEXT), "and so has the second one, since others use its memory");
 	munmap((void *)p, MEDIUM->size);
 	close(fd);
 	ktap_ok(detach(FORGED) && detach(NEXT) && detach(BASE), "unmount all");
@@ -474,7 +474,8 @@ static void memory_error(void)
 		return;
 	ktap_ok(page_poison(LARGE->frame[NEXT] + 1), "lose a page of the copy that nobody uses");
 	ktap_ok(maps_from(NEXT, LARGE, BASE, BASE) && reads(NEXT, LARGE, BASE), "nobody notices");
-	ktap_ok(page_poison(MEDIUM->frame[BASE] + 3), "lose a page of the provider");
+	/* which is mapped here, so that SIGBUS comes at once */
+	ktap_ok(sigbus_came() || page_poison(MEDIUM->frame[BASE] + 3), "lose a page of the provider");
 	ktap_ok(gives_sigbus(p + 3 * PAGE) && gives_sigbus(q + 3 * PAGE), "both get SIGBUS for it");
 	ktap_ok(!memcmp((char *)q, MEDIUM->content[BASE], 3 * PAGE) &&
 		ktap_is(page_frame(q), ==, MEDIUM->frame[BASE]) && !gives_sigbus(p + 4 * PAGE), "and for nothing else");

@@ -7,6 +7,7 @@
  * device: blk:forge
  * cpus: 2
  * memory: 512M
+ * flavours: fast
  * timeout: 120
  */
 #include <sys/resource.h>

@@ -7,9 +7,11 @@
  * device: blk:many
  * device: blk:again
  * memory: 1G
- * cpus: 2
+ * clock: instructions
  * flavours: fast
  * timeout: 300
+ *
+ * A second is one of a machine that executes 10^9 instructions in it.
  */
 #include "ktap.h"
 #include "share.h"
