@@ -8,23 +8,11 @@ SHELL := /bin/bash
 
 TOP := $(CURDIR)
 BUILD ?= $(TOP)/build
+export BUILD LINUX_SRC EROFS_UTILS_SRC
 
-# The bases, see Documentation/workflow.md.  The default ones are said by the links
-# kernel/default and erofs-utils/default, and nowhere else.
-base_of = $(basename $(notdir $(realpath $(1)/default)))
-BASE ?= $(call base_of,kernel)
-UTILS_BASE ?= $(call base_of,erofs-utils)
-bases_of = $(basename $(notdir $(wildcard $(1)/*.base)))
-# Stop unless the variable is one of these words, or a number above 0.
-check_word = $(if $(and $(filter 1,$(words $($(1)))),$(filter $($(1)),$(2))),,$(error $(1)=$($(1)) is not one of: $(2)))
-check_number = $(if $(shell echo '$($(1))' | grep -xE '[1-9][0-9]*'),,$(error $(1)=$($(1)): write a number above 0))
-$(call check_word,BASE,$(call bases_of,kernel))
-$(call check_word,UTILS_BASE,$(call bases_of,erofs-utils))
-$(foreach v,LINUX_SRC EROFS_UTILS_SRC,$(if $($(v)),$(if $(wildcard $($(v))),,$(error $(v)=$($(v)) does not exist))))
-BASES := $(call bases_of,kernel) $(call bases_of,erofs-utils)
-# Those that the user chose, if any.
-CHOSEN := $(foreach v,BASE UTILS_BASE,$(if $(filter command environment,$(origin $(v))),$($(v))))
-export BUILD BASE UTILS_BASE LINUX_SRC EROFS_UTILS_SRC
+LINUX_BASE := linux-6.12
+UTILS_BASE := erofs-utils-1.8
+BASES := $(LINUX_BASE) $(UTILS_BASE)
 
 .DEFAULT_GOAL := help
 
@@ -34,11 +22,6 @@ include erofs-utils/utils.mk
 include qemu/qemu.mk
 include ci/ci.mk
 
-# The user's arguments for a goal are checked by arguments-GOAL, if there is such a
-# target: before all that installs, unpacks or builds, as all of that begins with "packages".
-packages: $(MAKECMDGOALS:%=arguments-%)
-arguments-%: ;
-
 .PHONY: help
 help: ## help: this list
 	@echo "erofs-ramdax: one golden EROFS image, held once in memory, read by many"
@@ -46,7 +29,6 @@ help: ## help: this list
 	@sed -n 's/^[^#]*## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | sort | \
 		awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 	@echo
-	@echo "BASE= chooses the kernel base ($(call bases_of,kernel); default: $(call base_of,kernel))."
 	@echo "README.md says more; make -s print-VAR prints a variable (KERNEL, MKFS, FSCK, DUMP ...)."
 
 .PHONY: print-%
@@ -56,8 +38,8 @@ print-%:
 
 .PHONY: clean
 clean: ## clean: remove what was built, keep trees and downloads
-	rm -rf $(filter-out %/tree %/tree.lock,$(wildcard $(patsubst %,$(BUILD)/%/*,$(BASES))))
-	rm -rf $(addprefix $(BUILD)/,host guest check accel rootfs/golden.erofs rootfs/golden.list rootfs/key)
+	rm -rf $(addprefix $(BUILD)/,kernel base/kernel utils utils-fuzz host guest check log accel \
+		demo bench containers rootfs/golden.erofs rootfs/golden.list rootfs/key)
 
 .PHONY: distclean
 distclean: ## distclean: remove build/ altogether (trees with unwritten commits too)

@@ -15,7 +15,7 @@ unset FLAVOUR
 
 mkdir -p "$T/tree"
 for i in $(seq 60); do seq $((i * 1000)) $((i * 1000 + 60000)) > "$T/tree/$i"; done
-ROOTFS=$T/tree qemu/images/rootfs "$T/out" -Enoinline_data 2> "$T/log" || cat "$T/log"
+ROOTFS=$T/tree qemu/rootfs "$T/out" -Enoinline_data 2> "$T/log" || cat "$T/log"
 
 bench() # OPTION...
 {

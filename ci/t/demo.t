@@ -21,8 +21,8 @@ for i in $(seq 40); do seq $((i * 1000)) $((i * 1000 + 20000)) > "$T/tree/data/$
 touch "$T/tree/empty"
 chmod 755 "$T" # mmdebstrap-made trees are readable too
 
-rootfs() { ROOTFS=$1 IMAGE='' qemu/images/rootfs "$T/out" -Enoinline_data; }
-image() { ROOTFS='' IMAGE=$1 qemu/images/rootfs "$T/out" -Enoinline_data; }
+rootfs() { ROOTFS=$1 IMAGE='' qemu/rootfs "$T/out" -Enoinline_data; }
+image() { ROOTFS='' IMAGE=$1 qemu/rootfs "$T/out" -Enoinline_data; }
 demo() # OPTION...
 {
 	qemu/demo --image "$T/out/golden.erofs" --list "$T/out/golden.list" --kernel "$KERNEL" \
@@ -33,7 +33,7 @@ says() { jq -e "$1" "$T/report.json"; }
 check "an image is made of a directory" rootfs "$T/tree"
 check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 43
 sum=$(sha256sum < "$T/out/golden.erofs")
-check "nothing is made anew when nothing changed" sh -c "ROOTFS='$T/tree' qemu/images/rootfs '$T/out' -Enoinline_data 2>&1 | (! grep .)"
+check "nothing is made anew when nothing changed" sh -c "ROOTFS='$T/tree' qemu/rootfs '$T/out' -Enoinline_data 2>&1 | (! grep .)"
 
 check "four guests and two containers prove that they share" demo --guests 4 --containers "$T/containers"
 for q in '.result == "shared"' '.guests | length == 4' \
@@ -42,7 +42,7 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	'[.guests[] | .cached_kib + .buffers_kib] == [0, 0, 0, 0]' \
 	'[.guests[] | .write_attempts == 9 and .writes_that_reached_the_image == 0] | all' \
 	'[.guests[] | .device + " " + .node | sub("[0-9.]+$"; "")] == ["pmem /dev/pmem", "ramdax /dev/dax", "nvdimm /dev/dax", "carveout /dev/pmem"]' \
-	'[.guests[] | .writes[].way | select(test("block device|DAX device"))] | length == 4' \
+	'[.guests[] | .writes[].road | select(test("block device|DAX device"))] | length == 4' \
 	'.guests[0].programs | .shell == "ok" and .perl == "absent"' \
 	'.unique_bytes <= .image_bytes and .unique_bytes > 5000000' \
 	'[.guests[] | (.image_pss_bytes * 4 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
@@ -50,9 +50,6 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	'[.mapped_by[].bytes] | length == 4 and .[3] > 100000' \
 	'[.guests[].image_mapped_bytes] == [range(4) as $i | [.parts[] | select(.mapped_by | index($i)).length] | add]' \
 	'[.guests[].image_rss_bytes] == [range(4) as $i | [.parts[] | select(.touched_by | index($i)).length] | add]' \
-	'[.guests[] | .memory_bytes as $m | .own_guest_bytes > 20000000 and .own_guest_bytes <= $m] | all' \
-	'[.guests[] | .own_qemu_bytes > 1000000 and .own_qemu_bytes < 400000000] | all' \
-	'([.guests[] | .own_guest_bytes + .own_qemu_bytes] | add) == .own_bytes and .host_bytes == .own_bytes + .unique_bytes' \
 	'.private_copies_bytes - .unique_bytes == .saved_bytes and .saved_bytes > .unique_bytes' \
 	'.containers | .contents_ok and .cached_kib_private - .cached_kib_shared == .saved_kib' \
 	'.containers | (.saved_kib / .kernel_saved_kib - 1 | fabs) < 0.02 and .slab_kib_shared - .slab_kib_private == .slab_cost_kib' \
@@ -61,33 +58,22 @@ for q in '.result == "shared"' '.guests | length == 4' \
 done
 check "the image is what it was" test "$sum" = "$(sha256sum < "$T/out/golden.erofs")"
 
-check "of ten guests two verify files, and all share" demo --guests 10
-for q in '.result == "shared" and (.guests | length == 10)' \
-	'[.guests[].verifies] == [range(10) | . < 2]' \
-	'[.guests[:2][] | .files_verified == 43 and .tree_ok and .write_attempts == 9] | all' \
-	'[.guests[2:][] | .programs.stays == "ok" and .write_attempts == 0 and .image_mapped_bytes > 100000] | all' \
-	'[.guests[2:][] | .memory_bytes == 100663296 and .own_guest_bytes < .memory_bytes] | all' \
-	'[.mapped_by[].bytes] | length == 10 and .[9] > 100000' \
-	'.unique_bytes <= .image_bytes'; do
-	check "ten guests: $q" says "$q"
-done
-
 mkdir -p "$T"/kernel/arch/x86/boot
 cp "$KERNEL" "$T/kernel/arch/x86/boot/bzImage"
-printf 'CONFIG_%s=y\n' EROFS_FS VIRTIO_PMEM FS_DAX > "$T/kernel/.config"
+echo CONFIG_EROFS_FS=y > "$T/kernel/.config"
 bare=$T/kernel/arch/x86/boot/bzImage
 fails "one guest proves nothing" 'one guest shares with nobody' \
 	demo --guests 1 --devices pmem --kernel "$bare" --containers "$T/containers"
 check "a kernel without page-cache sharing is said to be one" says \
 	'.containers.skipped == "the kernel has no CONFIG_EROFS_FS_PAGE_CACHE_SHARE"'
-for n in 0 257 x ""; do
-	fails "GUESTS=$n" "GUESTS=$n: write a number from 1 to 256" make -s demo GUESTS="$n"
+for n in 0 17 x ""; do
+	fails "GUESTS=$n" "GUESTS=$n: between 1 and 16" make -s demo GUESTS="$n"
 done
-fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax, nvdimm, carveout" make -s demo DEVICES=blk
+fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax, carveout, nvdimm" make -s demo DEVICES=blk
 fails "no kind" 'DEVICES: name at least one kind' make -s demo DEVICES=" "
-fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_[A-Z]*.*DEVICES='pmem'" \
+fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_RAMDAX.*DEVICES='pmem carveout'" \
 	demo --kernel "$bare"
-fails "an NVDIMM for a kernel that has no ramdax" "nvdimm needs a kernel with CONFIG_ACPI_NFIT" \
+fails "an NVDIMM for a kernel that has no ramdax" "nvdimm needs a kernel with CONFIG_DEV_DAX_RAMDAX" \
 	demo --kernel "$bare" --devices nvdimm
 "$MKFS" --quiet -b1024 "$T/small.erofs" "$T/tree" && truncate -s %2M "$T/small.erofs"
 fails "an image that cannot be read by DAX" 'the kernel turned DAX off, .*block ?size' \
@@ -124,7 +110,7 @@ check "the report says how many files are right" says \
 cp "$T/good" "$T/out/golden.erofs"
 # The superblock's magic number.
 printf x | dd of="$T/out/golden.erofs" bs=1 seek=1024 conv=notrunc status=none
-fails "an image that is none" 'the image cannot be mounted from (pmem|ramdax)0' demo --guests 2
+fails "an image that is none" 'the image cannot be mounted (with dax=always|from the DAX device)' demo --guests 2
 truncate -s 3000000 "$T/out/golden.erofs"
 fails "an image that is not padded" 'truncate -s %2M' demo --guests 2
 mv "$T/good" "$T/out/golden.erofs"
@@ -139,7 +125,7 @@ fails "IMAGE= is no EROFS image" 'is no EROFS image.*mkfs.erofs' image /bin/busy
 fails "ROOTFS= does not exist" 'does not exist' rootfs "$T/none"
 mkdir "$T/hollow"
 fails "ROOTFS= holds no file" 'holds no regular file' rootfs "$T/hollow"
-fails "ROOTFS= and IMAGE=" 'not both' env ROOTFS="$T/tree" IMAGE="$T/own.erofs" qemu/images/rootfs "$T/out"
+fails "ROOTFS= and IMAGE=" 'not both' env ROOTFS="$T/tree" IMAGE="$T/own.erofs" qemu/rootfs "$T/out"
 tar -C "$T/tree" -cf "$T/tree.tar" .
 check "ROOTFS= is a tar file" rootfs "$T/tree.tar"
 check "its list has every regular file" test "$(tr -dc '\0' < "$T/out/golden.list" | wc -c)" = 43

@@ -2,26 +2,135 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest harness: what goes wrong is seen and said, and nothing is left behind.
 
-Prints TAP.
+Prints TAP.  Each case that boots a guest runs qemu/vm as a user would, with a
+folder for temporary files of its own and a mark on the kernel's command line by
+which a QEMU that is left over is found.
 """
+import concurrent.futures
+import contextlib
 import hashlib
 import os
 import pty
+import random
 import re
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../helpers"))
-import cases    # noqa: E402
-from cases import KERNEL, VM, Failed, case, expect, seen    # noqa: E402
+sys.path.insert(0, os.path.join(TOP, "qemu"))
 import guesttest    # noqa: E402
 import harness      # noqa: E402
+
+VM = os.path.join(TOP, "qemu", "vm")
+KERNEL = os.environ.get("KERNEL") or harness.kernel_of("fast")
+CASES = []
+
+
+class Failed(Exception):
+    """A check did not hold."""
+
+
+def case(name):
+    """Register a function as a test."""
+    def register(function):
+        CASES.append((name, function))
+        return function
+    return register
+
+
+def expect(truth, *what):
+    """Fail the case, with what was seen, unless `truth`."""
+    if not truth:
+        raise Failed("\n".join(str(w) for w in what))
+
+
+class Place:
+    """A folder for a case, and a mark by which its guests are found."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="harness-t.")
+        self.tmp = os.path.join(self.path, "tmp")
+        os.mkdir(self.tmp)
+        self.mark = f"mark.{os.getpid()}.{random.getrandbits(48):x}"
+
+    def image(self, size=2 << 20, name="image"):
+        """A file of random bytes."""
+        path = os.path.join(self.path, name)
+        with open(path, "wb") as stream:
+            stream.write(os.urandom(size))
+        return path
+
+    def command(self, *args, program=()):
+        """qemu/vm run with our mark."""
+        return [VM, "run", "--kernel", KERNEL, "--append", self.mark, *args, "--", *program]
+
+    def start(self, *args, program=()):
+        """Start qemu/vm run."""
+        return subprocess.Popen(self.command(*args, program=program), env=dict(os.environ, TMPDIR=self.tmp),
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True, cwd=self.path)
+
+    def run(self, *args, program=()):
+        """Run qemu/vm run; returns (status, output) after checking that nothing is left."""
+        process = self.start(*args, program=program)
+        try:
+            output = process.communicate(timeout=180)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise Failed("qemu/vm itself hung for 180 s", process.communicate()[0]) from None
+        self.nothing_left(output)
+        return process.returncode, output
+
+    def fails(self, program, *texts, options=()):
+        """Run qemu/vm run, which has to end with status 1 and to say each of `texts`."""
+        status, output = self.run(*options, program=program)
+        expect(status == 1, status, output)
+        seen(output, *texts)
+
+    def guests(self):
+        """Pids of the QEMU processes that carry our mark."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", "rb") as stream:
+                    words = stream.read().split(b"\0")
+                if b"qemu" in words[0] and any(self.mark.encode() in w for w in words):
+                    found.append(int(pid))
+        return found
+
+    def nothing_left(self, output=""):
+        """No guest, no temporary file."""
+        expect(not self.guests(), f"QEMU is left: {self.guests()}", output)
+        expect(not os.listdir(self.tmp), f"temporary files are left: {os.listdir(self.tmp)}", output)
+
+    def remove(self):
+        """Remove the folder, and guests if there are any after all."""
+        for pid in self.guests():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.path)
+
+
+def seen(output, *texts):
+    """Each of `texts` (a regular expression) is in the output."""
+    for text in texts:
+        expect(re.search(text, output, re.MULTILINE), f"no match for: {text}", output)
+
+
+def wait_for(what, seconds, say):
+    """Wait until what() is true."""
+    end = time.monotonic() + seconds
+    while not what():
+        expect(time.monotonic() < end, say)
+        time.sleep(0.05)
 
 
 # -- what a guest does
@@ -106,10 +215,9 @@ def _(place):
     place.fails(["true"], "guest 0: the kernel shows no block device for blk0",
                 options=["--device", "blk:" + place.image(),
                          "--append", place.mark + " initcall_blacklist=virtio_blk_init"])
-    driver = harness.CARVEOUT_PARAMETER
-    place.fails(["true"], f"guest 0: the kernel shows no DAX device for ramdax0; does it have the driver {driver}",
-                options=["--device", "ramdax:" + place.image(),
-                         "--append", f"{place.mark} initcall_blacklist={driver}_init"])
+    place.fails(["true"], "guest 0: the kernel shows no DAX device for carveout0.*CONFIG_DEV_DAX_RAMDAX",
+                options=["--device", "carveout:" + place.image() + ",as=ramdax",
+                         "--append", place.mark + " initcall_blacklist=ramdax_init"])
 
 
 @case("a result that is no JSON is a failure that quotes it")
@@ -139,17 +247,6 @@ def _(place):
     place.nothing_left()
 
 
-@case("time that a guest waits for others at a barrier is not its own")
-def _(place):
-    status, out = place.run("--guests", "2", "--timeout", "12", program=[
-        "sh", "-c", "[ $GUEST_ID = 0 ] || sleep 7; guestctl ready one; [ $GUEST_ID = 1 ] || sleep 7; "
-        "guestctl ready two"])
-    expect(status == 0, status, out)
-    place.fails(["sh", "-c", "[ $GUEST_ID = 0 ] || sleep 100; guestctl ready"],
-                "guest 1: no end within the time limit of 12 s", "guest 0: ended, because guest 1 failed",
-                options=["--guests", "2", "--timeout", "12"])
-
-
 @case("a guest that ends while another waits at a barrier is a failure, at once")
 def _(place):
     before = time.monotonic()
@@ -173,6 +270,149 @@ def _(place):
     raise Failed("the exception was swallowed")
 
 
+# -- interruption
+
+def interrupt(place, signum, after, want):
+    """Send a signal to qemu/vm once after() says so; check status and leftovers."""
+    process = place.start("--guests", "2", "--device", "pmem:" + place.image(), "--device", "disk:8M",
+                          program=["sh", "-c", "echo running; sleep 100"])
+    try:
+        after(process)
+        process.send_signal(signum)
+        before = time.monotonic()
+        out = process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
+        process.wait()
+    expect(time.monotonic() - before < 5, "it took more than 5 s to end")
+    if want is None:
+        wait_for(lambda: not place.guests(), 5, "QEMU outlives its harness")
+    else:
+        expect(process.returncode == want, process.returncode, out)
+        expect("Traceback" not in out, out)
+    place.nothing_left(out)
+
+
+def when_running(process):
+    """Wait for the first line of the guests' program."""
+    for line in process.stdout:
+        if "running" in line:
+            return
+    raise Failed("the guests never ran")
+
+
+def when_starting(place):
+    """Wait for the first QEMU."""
+    return lambda process: wait_for(place.guests, 30, "no QEMU came up")
+
+
+@case("Ctrl-C while guests run")
+def _(place):
+    interrupt(place, signal.SIGINT, when_running, 130)
+
+
+@case("Ctrl-C while guests boot")
+def _(place):
+    interrupt(place, signal.SIGINT, when_starting(place), 130)
+
+
+@case("Ctrl-C before there are guests")
+def _(place):
+    # A pipe for a base initramfs holds the harness in this phase.
+    build = os.path.join(place.path, "build")
+    os.makedirs(build + "/guest")
+    os.mkfifo(build + "/guest/base.cpio")
+    process = subprocess.Popen(place.command(program=["true"]), stdin=subprocess.DEVNULL, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=place.path,
+                               env=dict(os.environ, TMPDIR=place.tmp, BUILD=build, ACCEL="tcg"))
+    # It is there when the pipe can be opened for writing.
+    fd = -1
+    try:
+        def reading():
+            nonlocal fd
+            with contextlib.suppress(OSError):
+                fd = os.open(build + "/guest/base.cpio", os.O_WRONLY | os.O_NONBLOCK)
+            return fd >= 0
+        wait_for(reading, 10, "qemu/vm did not start")
+        process.send_signal(signal.SIGINT)
+        out = process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
+        process.wait()
+        if fd >= 0:
+            os.close(fd)
+    expect(process.returncode == 130 and "Traceback" not in out, process.returncode, out)
+    place.nothing_left(out)
+
+
+@case("SIGTERM while guests run")
+def _(place):
+    interrupt(place, signal.SIGTERM, when_running, 143)
+
+
+@case("SIGKILL of the harness leaves no QEMU")
+def _(place):
+    interrupt(place, signal.SIGKILL, when_running, None)
+
+
+@case("SIGKILL of a QEMU is a failure of its guest")
+def _(place):
+    process = place.start("--timeout", "60", program=["sh", "-c", "echo running; sleep 100"])
+    when_running(process)
+    for pid in place.guests():
+        os.kill(pid, signal.SIGKILL)
+    out = process.communicate(timeout=30)[0]
+    expect(process.returncode == 1, process.returncode, out)
+    seen(out, "guest 0: QEMU ended with signal 9")
+    place.nothing_left(out)
+
+
+TOOL = """import sys; sys.path.insert(0, sys.argv[1]); import harness
+try:
+    with harness.interruptible():
+        harness.make_once([sys.argv[2]], [], ["sh", "-c", sys.argv[3]], "a file")
+except harness.Interrupted as error:
+    sys.exit(128 + error.signum)
+"""
+
+
+@case("what is made for a run is whole or not there, whatever signal comes")
+def _(place):
+    result, half = os.path.join(place.path, "result"), os.path.join(place.tmp, "half")
+    # Not one long sleep: dash starts it, and waits, when the signal comes just before.
+    slow = (f"trap 'rm -f {half}; exit 130' INT TERM; : > {half}; : > {result}; "
+            "for i in $(seq 1000); do sleep 0.1; done")
+    tool = [sys.executable, "-B", "-c", TOOL, os.path.join(TOP, "qemu"), result]
+    for command, status in (([*tool, slow], (130, 143)), ([os.path.join(TOP, "ci", "whole"), "sh", "-c", slow], (130, 130))):
+        for signum, want in zip((signal.SIGINT, signal.SIGTERM), status):
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL, env=dict(os.environ, MARK=place.mark),
+                                       # what runs in the background may have been told to ignore it
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            try:
+                wait_for(lambda: os.path.exists(half), 20, "the tool did not start")
+                process.send_signal(signum)
+                expect(process.wait(20) == want, command, process.returncode)
+            finally:
+                process.kill()
+                process.wait()
+            expect(not os.path.exists(half), "the tool did not clean up", command)
+            left = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if marked(pid, place.mark)]
+            expect(not left, f"processes are left: {left}", command)
+    # The result is there, but half of it: it is made anew, and then kept.
+    for words in ("echo whole > " + result, "exit 9"):
+        expect(subprocess.run([*tool, words], check=False, stderr=subprocess.DEVNULL).returncode == 0, words)
+    with open(result, encoding="ascii") as stream:
+        expect(stream.read() == "whole\n")
+
+
+def marked(pid, mark):
+    """Has the process `mark` in its environment?"""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as stream:
+        return mark.encode() in stream.read()
+    return False
+
+
 # -- images
 
 @case("no guest can write to an image by its device")
@@ -182,12 +422,12 @@ def _(place):
         before = hashlib.sha256(stream.read()).digest()
     status, out = place.run(
         "--device", "pmem:" + image, "--device", "nvdimm:" + image, "--device", "carveout:" + image + "@0x180000000",
-        "--device", "ramdax:" + image, "--device", "blk:" + image, program=[
-            "sh", "-c", "cat /harness/devices; test -c /dev/harness/ramdax0 || exit 9; for d in /dev/harness/*; do blockdev --setrw $d; "
+        "--device", "carveout:" + image + ",as=ramdax", "--device", "blk:" + image, program=[
+            "sh", "-c", "cat /harness/devices; test -c /dev/harness/carveout1 || exit 9; for d in /dev/harness/*; do blockdev --setrw $d; "
             "dd if=/dev/urandom of=$d bs=4096 count=4 conv=fsync; done; cat /proc/mounts > /dev/null; "
             "dd if=/dev/urandom of=/dev/mem bs=4096 seek=$((0x180000000 / 4096)) count=4 conv=notrunc; "
             "cmp -n 4096 /dev/harness/pmem0 /dev/harness/blk0; exit 0"])
-    seen(out, "^carveout0 memory 0x180000000 4194304$", "^ramdax0 range 0x[0-9a-f]+ 4194304 ")
+    seen(out, "^carveout0 memory 0x180000000 4194304$", "^carveout1 ramdax carveout1$")
     with open(image, "rb") as stream:
         expect(hashlib.sha256(stream.read()).digest() == before, "the image has changed", out)
     expect(status == 0, status, out)
@@ -204,38 +444,12 @@ def _(place):
     expect(status == 0, status, out)
 
 
-@case("20 guests: as many boot at a time as this machine can bear, then all are there")
+@case("16 guests at a time")
 def _(place):
-    booting = []
-
-    class Counted(harness.Guest):
-        """A guest whose start counts those that boot."""
-
-        def start(self):
-            super().start()
-            booting.append(sum(g.pid is not None and not g.booted for g in guests))
-
-    def barrier(_, group):
-        expect(len(set(g.pid for g in group)) == len(place.guests()) == 20, "not all of them run")
-        initramfs = {os.stat(f"/proc/{g.pid}/fd/{g.initramfs_fd}").st_ino for g in group}
-        expect(len(initramfs) == 1, "they have several copies of one initramfs", initramfs)
-
-    image = place.image()
-    guests = [Counted(KERNEL, ["sh", "-c", "guestctl ready; guestctl result $GUEST_ID"], ["pmem:" + image],
-                      memory=96 << 20, timeout=150, append=place.mark) for _ in range(20)]
-    expect(harness.run(guests, barrier), [g.report() for g in guests])
-    expect([g.results for g in guests] == [[i] for i in range(20)], [g.results for g in guests])
-    expect(1 < max(booting) <= max(4, 2 * os.cpu_count()), booting)
-    place.nothing_left()
-
-
-@case("a guest that fails keeps those from starting that have not yet")
-def _(place):
-    before = time.monotonic()
-    status, out = place.run("--guests", "30", "--timeout", "100", "--append", place.mark + " rdinit=/nope",
-                            program=["true"])
-    expect(status == 1 and time.monotonic() - before < 60, status, out)
-    seen(out, "guest 29: ended, because guest [0-9]+ failed", "0 of 30 guests ended well")
+    status, out = place.run("--guests", "16", "--timeout", "150", "--memory", "96M", "--device",
+                            "pmem:" + place.image(), program=["sh", "-c", "guestctl ready; echo is $GUEST_ID"])
+    expect(status == 0, status, out)
+    expect({int(n) for n in re.findall(r"is (\d+)$", out, re.MULTILINE)} == set(range(16)), out)
 
 
 @case("under --icount two runs count nearly the same instructions")
@@ -335,5 +549,284 @@ def _(place):
     seen(done.stdout, "the shell needs a terminal")
 
 
+# -- wrong use
+
+@case("wrong use is refused with status 2, a reason and no guest")
+def _(place):
+    image, odd = place.image(), place.image(12345, "odd")
+    large = place.image(4 << 20, "large")
+    for args, text in (
+            (["--guests", "0"], "0 guests: between 1 and 16"),
+            (["--guests", "17"], "17 guests: between 1 and 16"),
+            (["--guests", "x"], "invalid int value"),
+            (["--device", "pmem:/no/such"], "/no/such: No such file or directory"),
+            (["--device", "pmem:" + place.path], "Is a directory"),
+            (["--device", "pmem:/dev/null"], "is no regular file"),
+            (["--device", "pmem:"], "No such file or directory"),
+            (["--device", "pmem:" + odd], "12345 bytes, .* multiple of 2 MiB; 'truncate -s %2M"),
+            (["--device", "blk:" + odd], "multiple of 512 bytes"),
+            (["--device", "floppy:" + image], "KIND is one of pmem, nvdimm, carveout, blk"),
+            (["--device", image], "write KIND:IMAGE"),
+            (["--device", f"pmem:{image},bps=1M"], "pmem has no option 'bps'"),
+            (["--device", f"blk:{image},bps=fast"], "'fast' is no size"),
+            (["--device", f"blk:{image},bps=0"], "bps must be above 0"),
+            (["--device", f"carveout:{image},as=ram"], "as= is pmem, ramdax or none"),
+            (["--device", f"nvdimm:{image},as=none"], "as= is pmem or ramdax"),
+            (["--device", f"carveout:{image}@0x200000"], "must lie outside guest RAM"),
+            (["--device", f"carveout:{image}@0x140001000"], "no multiple of 2 MiB"),
+            (["--device", f"carveout:{image}@here"], "'here' is no address"),
+            (["--device", f"carveout:{image}@0xfffffff00000000"], "must lie outside guest RAM"),
+            (["--device", f"carveout:{large}@0x140000000", "--device", f"carveout:{image}@0x140200000"], "overlaps"),
+            (["--device", "disk:0"], "multiple of 512 bytes, above 0"),
+            (["--device", "disk:12"], "multiple of 512 bytes, above 0"),
+            (["--memory", "lots"], "'lots' is no size"),
+            (["--memory", "1M"], "at least 64M"),
+            (["--timeout", "0"], "time limit must be above 0"),
+            (["--timeout", "nan"], "time limit must be above 0"),
+            (["--icount", "--cpus", "2"], "exactly one under --icount"),
+            (["--file", "/no/such"], "file /no/such for the guest: No such file"),
+            (["--env", "NOVALUE"], "write NAME=VALUE"),
+            (["--append", "x={carveout7.address}"], "no such device or field"),
+            (["--devicetree", "/no/such"], "device tree /no/such: No such file"),
+            (["--devicetree", os.path.join(TOP, "Makefile")], "device tree .*: Error: .*syntax error"),
+            (["--devicetree", os.path.join(TOP, "qemu/tests/ramdax-devicetree.dts")],
+             "no device has {carveout0.address}"),
+            (["--log", "/proc/nope"], "No such file or directory"),
+            (["--kernel", "/no/such"], "No such file or directory; 'make kernel' builds one"),
+            (["--kernel", "/bin/sh"], "/bin/sh is no x86 kernel")):
+        status, out = place.run(*args, program=["true"])
+        expect(status == 2, args, status, out)
+        seen(out, text)
+        expect("Traceback" not in out, args, out)
+    status, out = place.run()
+    expect(status == 2, status, out)
+    seen(out, "name a program to run")
+
+
+@case("no QEMU, a wrong ACCEL and a missing initramfs say what to do")
+def _(place):
+    for change, text in (({"QEMU": "/no/such/qemu"}, "not installed; 'make packages'"),
+                         ({"ACCEL": "fast"}, "ACCEL=fast: it is kvm or tcg"),
+                         ({"BUILD": place.tmp, "ACCEL": "tcg"}, "base.cpio: .*'make guest' builds it")):
+        done = subprocess.run(place.command(program=["true"]), env=dict(os.environ, **change), cwd=place.path,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        expect(done.returncode == 2, done.returncode, done.stdout)
+        seen(done.stdout, text)
+        place.nothing_left(done.stdout)
+
+
+@case("what QEMU refuses is said in its words")
+def _(place):
+    status, out = place.run("--cpu", "no-such-cpu", program=["true"])
+    expect(status == 1, status, out)
+    seen(out, "guest 0: QEMU ended with status 1: .*no-such-cpu")
+
+
+@case("guests run without privileges")
+def _(place):
+    if os.getuid() != 0:
+        return      # then every other case has shown it
+    folder = os.path.join(place.path, "user")
+    os.makedirs(folder + "/build/guest")
+    shutil.copytree(os.path.join(TOP, "qemu"), folder + "/qemu")
+    shutil.copy(os.path.join(harness.build_dir(), "guest", "base.cpio"), folder + "/build/guest")
+    shutil.copy(KERNEL, folder + "/kernel")
+    image = place.image(2 << 20, "user/image")
+    subprocess.run(["chmod", "-R", "a+rX", place.path], check=True)
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", folder + "/qemu/vm", "run", "--kernel",
+         folder + "/kernel", "--append", place.mark, "--device", "pmem:" + image, "--device", "disk:1M", "--", "true"],
+        env=dict(os.environ, BUILD=folder + "/build", ACCEL="tcg", HOME=folder), cwd=folder,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    expect(done.returncode == 0, done.returncode, done.stdout)
+    place.nothing_left(done.stdout)
+
+
+# -- the rules of judging, without a guest
+
+@case("each kind of kernel complaint is recognised, and harmless lines are not")
+def _(_place):
+    bad = """[    1.271654] WARNING: CPU: 0 PID: 1 at fs/dax.c:390 dax_insert_entry+0x2a1/0x2d0
+[    1.2] BUG: KASAN: slab-use-after-free in erofs_read+0x1/0x2
+[    1.2] BUG: kernel NULL pointer dereference, address: 0000000000000008
+[   12.3] BUG: unable to handle page fault for address: ffffc900000f8000
+[    2.0][    T1] BUG: sleeping function called from invalid context at mm/util.c:1
+WARNING: possible circular locking dependency detected
+[    1.0] WARNING: suspicious RCU usage
+[    1.0] kernel BUG at fs/erofs/data.c:1!
+[    1.0] Oops: invalid opcode: 0000 [#1] PREEMPT SMP KASAN
+[    1.0] general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1]
+[   61.0] INFO: task mount:31 blocked for more than 60 seconds.
+[   22.0] rcu: INFO: rcu_preempt self-detected stall on CPU
+[   22.0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+[   26.0] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [sh:1]
+[   10.0] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+[    3.0] UBSAN: array-index-out-of-bounds in fs/erofs/zmap.c:1:2
+[    0.9] BUG kmalloc-64 (Not tainted): Redzone overwritten
+[    0.9] Kernel panic - not syncing: Attempted to kill init!"""
+    good = """[    0.0] Spectre V2 : WARNING: Unprivileged eBPF is enabled
+[    0.0] MDS: Vulnerable: Clear CPU buffers attempted, no microcode
+[    0.0] x86/cpu: CPU BUG: none
+[    1.0] erofs: (device pmem0): WARNING is only a word here
+[    1.0] FAULT_INJECTION: forcing a failure.
+[    1.0] Memory failure: 0x100000: recovery action for clean LRU page: Recovered
+[    1.0] reboot: Restarting system"""
+    for line in bad.splitlines():
+        expect(harness.SPLAT.match(line), "not recognised: " + line)
+    for line in good.splitlines():
+        expect(not harness.SPLAT.match(line), "taken for a complaint: " + line)
+
+
+@case("KTAP is judged by its rules")
+def _(_place):
+    for text, problem, skip in (
+            ("KTAP version 1|1..2|ok 1 - a|ok 2 - b", None, None),
+            ("1..2|ok 1 - a|not ok 2 - b", "1 of 2 results are not ok", None),
+            ("1..2|ok 1 - a", "it printed 1 of 2 results", None),
+            ("1..1|ok 1|ok 2", "it printed 2 of 1 results", None),
+            ("1..2|ok 1 - a|ok 3 - b", "result 2 has number 3", None),
+            ("ok 1 - a", "it printed no plan", None),
+            ("", "it printed no plan", None),
+            ("1..1|1..1|ok 1", "it printed two plans", None),
+            ("1..0 # SKIP no device", None, "no device"),
+            ("1..2|ok 1 - a # SKIP why|ok 2 - b # SKIP other", None, "why"),
+            ("1..2|ok 1 - a # SKIP why|ok 2 - b", None, None),
+            ("1..1|not ok 1 - a # TODO later", None, None),
+            ("1..1|Bail out! no more", "Bail out! no more", None),
+            ("1..1|  not ok 1 - of a subtest|ok 1 - a", None, None)):
+        got = guesttest.judge(text.split("|"))
+        expect((got[0] or "").startswith(problem or "") and bool(got[0]) == bool(problem) and got[1] == skip,
+               text, got)
+
+
+SPEC = """# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# test: a test of the tests
+%s
+. /harness/ktap.sh
+check "good" true
+check "second" %s
+skip "third" "no reason"
+%s
+done_testing
+"""
+
+
+def guest_test(place, head, command, tail="", name="probe.sh"):
+    """Run a test made here. Returns its Result."""
+    path = os.path.join(place.path, name)
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(SPEC % (head, command, tail))
+    run = guesttest.Run(KERNEL, "fast", os.path.join(place.path, "log"))
+    group = run.group(guesttest.Spec(path))
+    if isinstance(group, guesttest.Result):
+        return group
+    harness.run_groups([group])
+    place.nothing_left()
+    return run.judge(group)
+
+
+@case("a guest test passes, fails with its reason, and leaves a log only if it fails")
+def _(place):
+    head = f"# append: {place.mark}"
+    good = guest_test(place, head, "true")
+    expect(not good.problem and not good.skip, good.problem, good.skip, good.detail)
+    expect(not os.path.exists(place.path + "/log/probe.log"), "a log is left")
+    bad = guest_test(place, head, "sh -c 'echo the reason; exit 4'")
+    expect(bad.problem == "1 of 3 results are not ok", bad.problem, bad.detail)
+    seen("\n".join(bad.detail), "^# the reason$", "^# status 4: ", "^not ok 2 - second$", "probe.log")
+    expect(os.path.exists(place.path + "/log/probe.log"), "there is no log")
+    dead = guest_test(place, head, "true", "echo c > /proc/sysrq-trigger")
+    expect("panicked" in (dead.problem or ""), dead.problem, dead.detail)
+    lost = guest_test(place, head, "true", "mount -t tmpfs t /sys/kernel/debug; : > /sys/kernel/debug/kmemleak; "
+                                           "leaks none")
+    seen("\n".join(lost.detail), "^# scan$", "^not ok 4 - none$")
+    status = guest_test(place, head, "true", "exit 5")
+    expect("status 5" in (status.problem or ""), status.problem)
+
+
+@case("a guest test is skipped for a kernel that cannot run it, with the reason")
+def _(place):
+    for head, reason in (("# config: NO_SUCH_OPTION", "the kernel has no CONFIG_NO_SUCH_OPTION"),
+                         ("# config: EROFS_FS !PRINTK", "the kernel has CONFIG_PRINTK"),
+                         ("# flavours: debug", "it is for the flavour debug")):
+        expect(guest_test(place, head, "true").skip == reason, head)
+
+
+@case("a wrong declaration of a guest test is refused with its line")
+def _(place):
+    for head, reason in (("# divice: pmem:x", "probe.sh:4: 'divice:' is no key"),
+                         ("# memory: 64M\n# memory: 64M", "probe.sh:5: 'memory:' is given twice"),
+                         ("# device: pmem:x", "probe.sh:4: no 'image:' line makes 'x'"),
+                         ("# image: x no-such-recipe", "probe.sh:4: there is no recipe"),
+                         ("# timeout: soon", "probe.sh:4: timeout is a whole number"),
+                         ("# flavours: slow", "probe.sh:4: flavours are fast and debug")):
+        try:
+            guest_test(place, head, "true")
+        except harness.HarnessError as error:
+            expect(reason in str(error), reason, error)
+            continue
+        raise Failed(f"accepted: {head}")
+
+
+@case("qemu/vm test: names, lists, TAP")
+def _(place):
+    def vm(*args):
+        done = subprocess.run([VM, "test", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False, env=dict(os.environ, TMPDIR=place.tmp))
+        return done.returncode, done.stdout
+    status, out = vm("no-such-test")
+    expect(status == 2, out)
+    seen(out, "no guest test 'no-such-test'; there are: .*backends", "make new-test NAME=no-such-test")
+    status, out = vm()
+    expect(status == 2, out)
+    seen(out, "name the tests to run, or give --all")
+    status, out = vm("--list")
+    expect(status == 0, out)
+    seen(out, "^backends +[a-z]")
+    status, out = vm("--tap", "overlay-exec", "--kernel", KERNEL)
+    expect(status == 0, out)
+    seen(out, "^1..1\nok 1 - overlay-exec: ")
+
+
+def attempt(name, function):
+    """Run one case. Returns (name, None or what was wrong)."""
+    place = Place()
+    try:
+        function(place)
+        return name, None
+    except Failed as error:
+        return name, str(error)
+    except Exception as error:      # noqa: BLE001 - a case that dies is one that failed
+        return name, f"{type(error).__name__}: {error}"
+    finally:
+        place.remove()
+
+
+def main():
+    """Run the cases that match the arguments, or all."""
+    wanted = [(n, f) for n, f in CASES if not sys.argv[1:] or any(a in n for a in sys.argv[1:])]
+    print(f"1..{len(wanted)}", flush=True)
+    if os.path.exists(KERNEL):
+        # Once, before cases run at the same time.
+        os.environ.setdefault("ACCEL", harness.find_accel(KERNEL))
+    failed = 0
+    # Processes, not threads: signal handling belongs to a main thread.
+    with concurrent.futures.ProcessPoolExecutor(max_workers=2) as pool:
+        for number, future in enumerate([pool.submit(run_case, CASES.index(c)) for c in wanted], 1):
+            name, problem = future.result()
+            print(f"{'not ok' if problem else 'ok'} {number} - {name}")
+            if problem:
+                failed += 1
+                print("".join(f"# {line}\n" for line in problem.splitlines()[:60]), end="")
+            sys.stdout.flush()
+    return 1 if failed else 0
+
+
+def run_case(index):
+    """attempt() by number, for another process."""
+    return attempt(*CASES[index])
+
+
 if __name__ == "__main__":
-    sys.exit(cases.main())
+    sys.exit(main())

@@ -23,7 +23,7 @@ SUPER, SUPER_SIZE, SUPER_META_BLKADDR = 1024, 128, 40
 BLOCK, SLOT = 4096, 32
 SCRIPT = """
 mark 1
-sh /harness/mount/ramdax0 /mnt || exit 1
+mount -t erofs /dev/dax0.0 /mnt || exit 1
 mark 2
 stat -c '{"nid": %i}' /mnt/one > /tmp/nid || exit 1
 mark 0
@@ -38,9 +38,13 @@ class Watched(harness.Guest):
     def __init__(self, image):
         # pylint: disable=consider-using-with
         self.loads = tempfile.NamedTemporaryFile("r", prefix="loads.", encoding="ascii")
-        super().__init__(KERNEL, ["sh", "-c", SCRIPT], ["ramdax:" + image], accel="tcg", timeout=120)
+        super().__init__(KERNEL, ["sh", "-c", SCRIPT], [f"carveout:{image},as=none"], accel="tcg", timeout=120,
+                         append="ramdax=image:{carveout0.size}@{carveout0.address}")
+
+    def qemu_arguments(self, initrd, console):
         device = self.devices[0]
-        self.qemu_words = ["-plugin", f"{PLUGIN},out={self.loads.name},start={device.address:#x},size={device.size}"]
+        return super().qemu_arguments(initrd, console) + [
+            "-plugin", f"{PLUGIN},out={self.loads.name},start={device.address:#x},size={device.size}"]
 
     def counts(self, number, start, size):
         """How often each of the bytes from `start` on was loaded in pass `number`."""

@@ -9,7 +9,7 @@
 #   FSTYPE   erofs, ext4, squashfs, or tmpfs: the tree is copied there from an
 #            EROFS image on DEVICE, and nothing of that image stays cached
 #   OPTIONS  mount options ("-" for none)
-#   DEVICE   name of a device below /dev/harness
+#   DEVICE   name of a device below /dev/harness, or "dax" for the DAX device
 #
 # Each line that the program bench prints becomes a result.
 
@@ -25,6 +25,7 @@ tmpfs)
 		fail "the tree cannot be copied to tmpfs"
 	echo 3 > /proc/sys/vm/drop_caches ;;
 *)
+	[ "$3" != dax ] || node=$(echo /dev/dax*.0)
 	[ "$options" != - ] || options=
 	set -- -m "$fstype" "$node" "$options" ;;
 esac

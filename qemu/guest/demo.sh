@@ -3,44 +3,67 @@
 #
 # demo.sh - what each guest of "make demo" does; qemu/demo starts it
 #
-# usage: demo.sh DEVICE [stay]
+# usage: demo.sh DEVICE ADDRESS SIZE
 #
-#   DEVICE   name of the memory device with the image, as in /harness/devices
-#   stay     mount the image and run the program that stays, no more
+#   DEVICE   name of the memory device below /dev/harness: a block device, or a
+#            DAX device that the image can be mounted from
+#   ADDRESS  guest-physical address of the image's first byte (hexadecimal)
+#   SIZE     of the image, in bytes
 #
 # Mounts the image so that it is read by DAX, compares every file with
 # /root/golden.list, starts a program from the image that stays, and waits at the
 # barrier "mapped" while the host looks at its own page accounting; then runs
 # programs from the image, and tries to write to it.  The first result is a JSON
-# array of what guestpages says, the second one JSON object.  Memory figures are what the
-# work on the image added to /proc/meminfo (the guest's own files lie in its initramfs, which counts as page cache too).
+# array of what guestpages says, the second one JSON object.  Memory figures are what the work on the image added to /proc/meminfo
+# (the guest's own files lie in its initramfs, which counts as page cache too).
 #
 # Exit status: 0, or 1 with one line that says which step failed.
 
-# Guest-physical address of the image's first byte, and its size in bytes.
-address=$(sed -n "s/^$1 [a-z]* 0x\([0-9a-f]*\) .*/\1/p" /harness/devices)
-size=$(sed -n "s/^$1 [a-z]* [0-9a-fx]* \([0-9]*\).*/\1/p" /harness/devices)
+node=$(readlink -f "/dev/harness/$1")
+address=$2
+size=$3
 image=/mnt/image
 root=/mnt/root
 
 fail() { echo "$*" >&2; exit 1; }
 . /root/meminfo.sh
 
-mkdir -p $image $root /mnt/rw
-sh "/harness/mount/$1" || fail "the device cannot be made ready to be mounted"
-memory_before
-sh "/harness/mount/$1" $image || fail "the image cannot be mounted from $1"
-node=$(readlink -f "$(sed -n "s,^\([^ ]*\) $image erofs .*,\1,p" /proc/mounts)")
-# EROFS of Linux 6.12 goes on without DAX where a block device has none.
-[ ! -b "$node" ] || grep -q " $image erofs .*dax=always" /proc/mounts ||
-	fail "the kernel turned DAX off, the page cache would be measured: $(dmesg | sed -n 's/^.*erofs: //p' | grep -w DAX | tail -n 1)"
+# An NVDIMM without labels gets no pages from nd_pmem, hence no DAX.  What is known
+# to ramdax too can be taken from one driver and given to the other.
+hand_over() # DAX-DEVICE
+{
+	local driver=/sys/bus/dax/drivers/fsdev_dax tries=0 n
 
-if [ "$2" != stay ]; then
-	verified=$(verify $image /root/golden.list)
-	tree_ok=$?
-	memory_after
-	[ $tree_ok = 0 ] && tree_ok=true || tree_ok=false
+	while [ ! -e "$driver/$1" ]; do
+		for n in /sys/bus/nd/drivers/nd_pmem/namespace*; do
+			[ ! -e "$n" ] || echo "${n##*/}" > /sys/bus/nd/drivers/nd_pmem/unbind
+		done
+		echo "$1" > $driver/bind && break
+		# the other driver may be about to take it
+		tries=$((tries + 1))
+		[ $tries -lt 50 ] || return 1
+		usleep 100000
+	done 2> /dev/null
+}
+
+case $1 in
+nvdimm*) hand_over "${node##*/}" || fail "the NVDIMM cannot be handed over from nd_pmem to fsdev_dax" ;;
+esac
+mkdir -p $image $root /mnt/rw
+memory_before
+if [ -b "$node" ]; then
+	mount -t erofs -o ro,dax=always "$node" $image || fail "the image cannot be mounted with dax=always"
+	# EROFS of Linux 6.12 goes on without DAX where the device has none.
+	grep -q " $image erofs .*dax=always" /proc/mounts ||
+		fail "the kernel turned DAX off, the page cache would be measured: $(dmesg | sed -n 's/^.*erofs: //p' | grep -w DAX | tail -n 1)"
+else
+	mount -t erofs "$node" $image || fail "the image cannot be mounted from the DAX device"
 fi
+
+verified=$(verify $image /root/golden.list)
+tree_ok=$?
+memory_after
+[ $tree_ok = 0 ] && tree_ok=true || tree_ok=false
 
 # Programs from the image, in a root whose changes go to memory.
 mount -t tmpfs tmpfs /mnt/rw && mkdir /mnt/rw/upper /mnt/rw/work &&
@@ -63,21 +86,14 @@ if [ -e $root/bin/sh ]; then
 	while [ ! -s /tmp/up ] && [ -e /proc/$! ]; do
 		usleep 10000
 	done
-	stays=$([ -s /tmp/up ] && echo ok || echo failed)
-else
-	stays=absent
 fi
-counters=/sys/fs/erofs/${node##*/}/dax
+counters=/sys/fs/erofs/$(basename "$(realpath "$node")")/dax
 [ -d "$counters" ] || counters=
 # shellcheck disable=SC2086
 guestpages "$address" "$size" $counters > /tmp/pages ||
 	fail "no account of what this kernel has mapped"
 sed 's/.*/"&",/; 1s/^/[/; $s/,$/]/' /tmp/pages | guestctl result - && guestctl ready mapped || exit 1
 echo > /tmp/stay
-if [ "$2" = stay ]; then
-	guestctl result "{\"node\": \"$node\", \"programs\": {\"stays\": \"$stays\"}, \"writes\": []}"
-	exit
-fi
 
 programs=
 # program NAME PATH COMMAND: run COMMAND in the chroot if PATH is there.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A list of regular files with their SHA-256 digests, as qemu/images/sha256list
+ * A list of regular files with their SHA-256 digests, as qemu/sha256list
  * writes it: records "DIGEST  PATH", each ended by a NUL byte, where DIGEST is
  * 64 hexadecimal digits and PATH is relative to the root of the tree.
  */

@@ -2,12 +2,16 @@
 /*
  * init - the first program of a guest: run one command, report, power off
  *
- * The harness (qemu/harness/machine.py) describes the run in files of the initramfs:
+ * The harness (qemu/harness.py) describes the run in files of the initramfs:
  *
  *   /harness/argv     the command, each argument ended by a NUL byte
  *   /harness/env      NAME=VALUE, each ended by a NUL byte (may be empty)
- *   /harness/devices  the devices that must appear, see init-devices.c; init makes
- *                     the links /dev/harness/NAME
+ *   /harness/devices  one line for each device that must appear: a block
+ *                     device, "NAME memory START SIZE" (start address in hex,
+ *                     bytes in decimal) or "NAME serial TEXT", or the DAX
+ *                     device of a range of the kernel parameter ramdax=,
+ *                     "NAME ramdax RANGE"; init makes the link
+ *                     /dev/harness/NAME
  *   /harness/tty      if there, the command gets this terminal and its output
  *                     is not captured
  *
@@ -25,16 +29,19 @@
  * Lines from the host are words: "go NAME" opens a barrier, "dump" prints the
  * blocked tasks and CPU backtraces on the console, "bye" acknowledges "exit".
  */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -43,12 +50,20 @@
 #include <unistd.h>
 
 #include "guest.h"
-#include "init.h"
 
 #define PORT_NAME	"erofs-ramdax"
 #define MAX_WAITING	64
+#define DEVICE_WAIT_MS	3000
 #define BYE_WAIT_MS	5000
 #define EXIT_NO_START	125
+
+/* A line being collected from a pipe or the port. */
+struct reader {
+	int fd;
+	const char *event;	/* of an output pipe */
+	char *buf;
+	size_t len, alloc;
+};
 
 /* A program at a barrier; free if it has no token. */
 struct waiting {
@@ -56,10 +71,186 @@ struct waiting {
 	char barrier[GUEST_NAME];
 };
 
+static int port = -1;
 static struct reader output[2];
 static struct reader requests;
 static struct reader from_host;
 static struct waiting waiting[MAX_WAITING];
+
+static void port_write(const char *p, size_t n)
+{
+	while (n) {
+		ssize_t done = write(port, p, n);
+
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
+		p += done;
+		n -= done;
+	}
+}
+
+/* Write @len bytes of @text as the inside of a JSON string; room for 6 * @len. */
+static size_t json_escape(char *out, const char *text, size_t len)
+{
+	char *p = out;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = text[i];
+
+		if (c == '"' || c == '\\') {
+			*p++ = '\\';
+			*p++ = c;
+		} else if (c < 0x20 || c >= 0x7f) {
+			p += sprintf(p, "\\u%04x", c);
+		} else {
+			*p++ = c;
+		}
+	}
+	return p - out;
+}
+
+/* Send {"event": @event, @key: "@text"}. */
+static void send_text(const char *event, const char *key, const char *text, size_t len)
+{
+	char *line = malloc(6 * len + 128);
+	size_t n;
+
+	if (!line)
+		return;
+	n = sprintf(line, "{\"event\":\"%s\",\"%s\":\"", event, key);
+	n += json_escape(line + n, text, len);
+	n += sprintf(line + n, "\"}\n");
+	port_write(line, n);
+	free(line);
+}
+
+__attribute__((format(printf, 1, 2)))
+static void send_error(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "init: %s\n", text);
+	if (port >= 0)
+		send_text("error", "text", text, strlen(text));
+}
+
+/* Read a small file. Return: malloc'ed, NUL-terminated, or NULL. */
+static char *slurp(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t n = 0, alloc = 4096;
+	char *buf = NULL;
+	ssize_t done;
+
+	if (fd < 0)
+		return NULL;
+	for (;;) {
+		char *more = realloc(buf, alloc + 1);
+
+		if (!more)
+			break;
+		buf = more;
+		done = read(fd, buf + n, alloc - n);
+		if (done <= 0)
+			break;
+		n += done;
+		if (n == alloc)
+			alloc *= 2;
+	}
+	close(fd);
+	if (buf)
+		buf[n] = '\0';
+	if (len)
+		*len = n;
+	return buf;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+static const char *const initial_mounts[][3] = {
+	/* where, type, options */
+	{ "/proc", "proc", NULL },
+	{ "/sys", "sysfs", NULL },
+	{ "/dev", "devtmpfs", NULL },
+	{ "/dev/pts", "devpts", NULL },
+	{ "/dev/shm", "tmpfs", NULL },
+	{ "/tmp", "tmpfs", NULL },
+	{ "/run", "tmpfs", NULL },
+	{ "/sys/kernel/debug", "debugfs", NULL },
+	{ "/sys/fs/cgroup", "cgroup2", NULL },
+};
+#define NR_INITIAL	(sizeof(initial_mounts) / sizeof(initial_mounts[0]))
+
+static void mount_initial(void)
+{
+	for (size_t i = 0; i < NR_INITIAL; i++) {
+		const char *where = initial_mounts[i][0];
+
+		/* What the kernel was not built with is missing, no more. */
+		if (mkdir(where, 0755) && errno != EEXIST)
+			continue;
+		mount(initial_mounts[i][1], where, initial_mounts[i][1], 0, NULL);
+	}
+	if (symlink("/proc/self/fd", "/dev/fd") && errno != EEXIST)
+		perror("init: /dev/fd");
+}
+
+/* Undo what the command left mounted, newest first: a fault on the way out of
+ * a file system is to be seen. */
+static void unmount_rest(void)
+{
+	char *text = slurp("/proc/self/mounts", NULL), *line, *save;
+	char *where[256];
+	size_t n = 0;
+
+	if (!text)
+		return;
+	for (line = strtok_r(text, "\n", &save); line && n < 256;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *p = strchr(line, ' '), *out;
+		bool initial = false;
+
+		if (!p)
+			continue;
+		where[n] = out = ++p;
+		while (*p && *p != ' ') {
+			unsigned int c;
+
+			/* octal escapes of blanks, as fstab(5) has them */
+			if (*p == '\\' && sscanf(p + 1, "%3o", &c) == 1) {
+				*out++ = c;
+				p += 4;
+			} else {
+				*out++ = *p++;
+			}
+		}
+		*out = '\0';
+		for (size_t i = 0; i < NR_INITIAL; i++)
+			initial |= !strcmp(where[n], initial_mounts[i][0]);
+		if (!initial && strcmp(where[n], "/"))
+			n++;
+	}
+	while (n--)
+		if (umount2(where[n], 0))
+			umount2(where[n], MNT_DETACH);
+	free(text);
+}
 
 static int open_port(void)
 {
@@ -86,6 +277,127 @@ static int open_port(void)
 	return -1;
 }
 
+/* Does block device @disk sit on the memory that starts at @start? */
+static bool is_memory(const char *disk, unsigned long long start)
+{
+	unsigned long long resource = 0;
+	char path[300], *text;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/device/resource", disk);
+	text = slurp(path, NULL);
+	if (text)
+		resource = strtoull(text, NULL, 0);
+	free(text);
+	return resource && resource == start;
+}
+
+static bool is_serial(const char *disk, const char *serial)
+{
+	char path[300], *text;
+	bool same;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/serial", disk);
+	text = slurp(path, NULL);
+	same = text && !strcmp(text, serial);
+	free(text);
+	return same;
+}
+
+/* Make the link from @name to /dev/@node. */
+static bool link_node(const char *name, const char *node)
+{
+	char to[300], from[300];
+
+	snprintf(to, sizeof(to), "../%s", node);
+	snprintf(from, sizeof(from), "/dev/harness/%s", name);
+	return !symlink(to, from);
+}
+
+static bool link_block_device(const char *name, const char *kind, const char *key)
+{
+	unsigned long long start = strtoull(key, NULL, 0);
+	DIR *dir = opendir("/sys/block");
+	bool found = false;
+	struct dirent *d;
+
+	while (dir && !found && (d = readdir(dir)))
+		if (d->d_name[0] != '.' &&
+		    (kind[0] == 'm' ? is_memory(d->d_name, start) : is_serial(d->d_name, key)))
+			found = link_node(name, d->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Is the range of the kernel parameter ramdax= that platform device @dir has @range? */
+static bool is_range(const char *dir, const char *range)
+{
+	char path[300], *text;
+	bool same;
+
+	snprintf(path, sizeof(path), "%s/name", dir);
+	text = slurp(path, NULL);
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	same = text && !strcmp(text, range);
+	free(text);
+	return same;
+}
+
+/* The DAX device of a range, daxN.M, stands below the range's platform device. */
+static bool link_dax_device(const char *name, const char *range)
+{
+	bool found = false;
+
+	for (int i = 0; !found; i++) {
+		char path[64];
+		struct dirent *d;
+		DIR *dir;
+
+		snprintf(path, sizeof(path), "/sys/devices/platform/ramdax.%d", i);
+		dir = opendir(path);
+		if (!dir)
+			break;
+		while (is_range(path, range) && !found && (d = readdir(dir)))
+			if (!strncmp(d->d_name, "dax", 3) && isdigit(d->d_name[3]))
+				found = link_node(name, d->d_name);
+		closedir(dir);
+	}
+	return found;
+}
+
+/* Return: 0, or -1 after telling the host which device is missing. */
+static int link_devices(void)
+{
+	char *text = slurp("/harness/devices", NULL), *line, *save;
+	int waited = 0;
+
+	mkdir("/dev/harness", 0755);
+	for (line = text ? strtok_r(text, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char name[64], kind[16], key[64];
+		bool dax;
+
+		if (sscanf(line, "%63s %15s %63s", name, kind, key) != 3) {
+			send_error("/harness/devices: bad line '%s'", line);
+			return -1;
+		}
+		dax = !strcmp(kind, "ramdax");
+		while (!(dax ? link_dax_device(name, key) : link_block_device(name, kind, key))) {
+			if (waited >= DEVICE_WAIT_MS) {
+				send_error("the kernel shows no %s device for %s; does it have %s?",
+					   dax ? "DAX" : "block", name,
+					   dax ? "CONFIG_DEV_DAX_RAMDAX" : "the driver");
+				return -1;
+			}
+			usleep(20000);
+			waited += 20;
+		}
+	}
+	free(text);
+	return 0;
+}
+
 /* Open for both ways, so that it never ends when a program closes it. */
 static int open_requests(void)
 {
@@ -99,6 +411,53 @@ static int open_requests(void)
 	if (fd < 0)
 		send_error("%s: %s", GUEST_REQUESTS, strerror(errno));
 	return fd;
+}
+
+static void reader_close(struct reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->buf);
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+}
+
+/* Read what is there. Return: false at the end of the stream. */
+static bool reader_fill(struct reader *r)
+{
+	ssize_t n;
+
+	if (r->alloc - r->len < 4096) {
+		size_t alloc = r->alloc ? 2 * r->alloc : 8192;
+		char *more = realloc(r->buf, alloc);
+
+		if (!more)
+			return false;
+		r->buf = more;
+		r->alloc = alloc;
+	}
+	n = read(r->fd, r->buf + r->len, r->alloc - r->len);
+	if (n > 0)
+		r->len += n;
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* Take one line, without its end. Return: malloc'ed, or NULL if there is none. */
+static char *reader_line(struct reader *r, size_t *len)
+{
+	char *end = r->len ? memchr(r->buf, '\n', r->len) : NULL, *line;
+
+	if (!end)
+		return NULL;
+	*len = end - r->buf;
+	line = malloc(*len + 1);
+	if (line) {
+		memcpy(line, r->buf, *len);
+		line[*len] = '\0';
+	}
+	r->len -= *len + 1;
+	memmove(r->buf, end + 1, r->len);
+	return line;
 }
 
 static void pump_output(struct reader *r, bool last)

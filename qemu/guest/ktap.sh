@@ -8,12 +8,9 @@
 #   fails NAME REGEX CMD...
 #                      a result: good if CMD exits with an error of its own (not
 #                      by a signal) and a line of its output matches REGEX
-#   skip NAME REASON   a result that cannot be found here
+#   skip NAME REASON   a result that could not be had
 #   leaks NAME         a result: good if kmemleak finds nothing; takes 10 s or more,
 #                      skipped where the kernel has no kmemleak
-#   content DIR        are the files of DIR those of its SHA256SUMS?
-#   links DIR          are the symbolic links of DIR those of its LINKS?
-#   said REGEX         has the kernel said something?
 #   comment            standard input as remarks
 #   done_testing       the plan; the last call
 #
@@ -84,9 +81,5 @@ leaks()
 	[ -z "$out" ]
 	ok $? "$1"
 }
-
-content() { (cd "$1" && sha256sum -c SHA256SUMS); }
-links() { (cd "$1" && find . -type l | sort | while read -r l; do echo "$l $(readlink "$l")"; done) | cmp - "$1/LINKS"; }
-said() { dmesg | grep -qE -e "$1"; }
 
 done_testing() { echo "1..$ktap_count"; }

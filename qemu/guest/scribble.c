@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * scribble - try to write to a read-only image by every way there is
+ * scribble - try to write to a read-only image by every road there is
  *
  * usage: scribble MOUNTPOINT NODE ADDRESS
  *
@@ -8,12 +8,12 @@
  *   NODE        its device: a block device, or a DAX device in fsdev mode
  *   ADDRESS     guest-physical address of the image's first byte (hexadecimal)
  *
- * Each way that names a place in the image writes a mark of its own into the
+ * Each road that names a place in the image writes a mark of its own into the
  * first 1,024 bytes, which EROFS leaves unused (its superblock starts at byte
- * 1024), so that the host can look for it and nothing is lost if a way turns
+ * 1024), so that the host can look for it and nothing is lost if a road turns
  * out to be open.  Prints one JSON array of objects:
  *
- *	way	what was tried
+ *	road	what was tried
  *	errno	0 if the kernel took the write, else the name of the error
  *	offset	place of the mark in the image, in bytes; -1 if it has none
  *	mark	the text that was written there
@@ -21,7 +21,7 @@
  * That the kernel took a write does not mean that it reached the image: memory
  * that the host gave read-only swallows it.  Only the host can tell.
  *
- * Exit status: 0 all ways were tried, 2 usage.
+ * Exit status: 0 all roads were tried, 2 usage.
  */
 #include <err.h>
 #include <errno.h>
@@ -198,13 +198,13 @@ static int give_to_device_dax(off_t at)
 	return ret ?: write_mapped(node, 0, at);
 }
 
-/* @type: S_IFBLK or S_IFCHR if only such a node has this way, else 0 */
-static const struct way {
+/* @type: S_IFBLK or S_IFCHR if only such a node has this road, else 0 */
+static const struct road {
 	const char *name;
 	int (*try)(off_t at);
 	off_t offset;
 	mode_t type;
-} ways[] = {
+} roads[] = {
 	{ "create a file", create_file, -1, 0 },
 	{ "change a mode", change_root, -1, 0 },
 	{ "remount read-write", remount, -1, 0 },
@@ -219,7 +219,7 @@ static const struct way {
 
 int main(int argc, char **argv)
 {
-	size_t count = sizeof(ways) / sizeof(*ways);
+	size_t count = sizeof(roads) / sizeof(*roads);
 	size_t tried = 0;
 	struct stat st;
 	char *end;
@@ -237,14 +237,14 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < count; i++) {
 		int ret;
 
-		if (ways[i].type && ways[i].type != (st.st_mode & S_IFMT))
+		if (roads[i].type && roads[i].type != (st.st_mode & S_IFMT))
 			continue;
 		memset(mark, 0, sizeof(mark));
-		snprintf(mark, sizeof(mark), "scribble was here: %s", ways[i].name);
-		ret = ways[i].try(ways[i].offset);
-		printf("%s{\"way\": \"%s\", \"errno\": \"%s\", \"offset\": %lld, \"mark\": \"%s\"}",
-		       tried++ ? ", " : "", ways[i].name, ret ? strerrorname_np(ret) : "0",
-		       (long long)ways[i].offset, mark);
+		snprintf(mark, sizeof(mark), "scribble was here: %s", roads[i].name);
+		ret = roads[i].try(roads[i].offset);
+		printf("%s{\"road\": \"%s\", \"errno\": \"%s\", \"offset\": %lld, \"mark\": \"%s\"}",
+		       tried++ ? ", " : "", roads[i].name, ret ? strerrorname_np(ret) : "0",
+		       (long long)roads[i].offset, mark);
 	}
 	printf("]\n");
 	return 0;

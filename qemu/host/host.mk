@@ -3,13 +3,13 @@
 
 HOST_CFLAGS ?= -O2 -Wall -Wextra -Werror
 HOSTPAGES := $(BUILD)/host/hostpages
-HOSTPAGES_SRCS := $(wildcard qemu/hostpages/*.c)
+HOSTPAGES_SRCS := $(wildcard qemu/host/hostpages*.c)
 
 .PHONY: host-tools
 host-tools: $(HOSTPAGES) ## host-tools: build hostpages, the host's page accounting
 	@:
 
-$(HOSTPAGES): $(HOSTPAGES_SRCS) qemu/hostpages/hostpages.h
+$(HOSTPAGES): $(HOSTPAGES_SRCS) qemu/host/hostpages.h
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -o $@ $(HOSTPAGES_SRCS)
 

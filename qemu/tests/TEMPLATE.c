@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: ONE LINE THAT SAYS WHAT HOLDS IF THIS PASSES
- * config: EROFS_FS
+ * config: EROFS_FS VIRTIO_PMEM FS_DAX
  * image: tree tree
  * device: pmem:tree
  *

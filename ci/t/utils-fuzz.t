@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Broken images under AddressSanitizer and UndefinedBehaviorSanitizer: those kept
+# by name end with an error and nothing else, and some fuzzing finds no other.
+. "$(dirname "$0")/../utils/lib.sh"
+
+F=$BUILD/utils-fuzz/fsck/fsck.erofs
+D=$BUILD/utils-fuzz/dump/dump.erofs
+[ -x "$F" ] && [ -x "$D" ] || bail "build the fuzzing targets first: make fuzz-build"
+
+# An error of the sanitizers has an exit status of its own.
+export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
+refused() { timeout 60 "$@" > /dev/null 2> "$T/err"; local rc=$?; cat "$T/err"; [ $rc = 1 ] && [ -s "$T/err" ]; }
+for i in "$here"/ci/utils/images/should-fail-*; do
+	name=$(basename "$i" .erofs)
+	check "$name: fsck says what is wrong" refused "$F" --extract --fingerprint "$i"
+	check "$name: dump does not fall over" timeout 60 bash -c '
+		for o in "--fingerprint" "--sharing" "-sS"; do "$1" $o "$2" > /dev/null 2>&1; [ $? -le 1 ] || exit 1; done' - "$D" "$i"
+done
+# mkfs itself, once: no leak of what it keeps is claimed, but no bad access either
+"$here/ci/utils/mktree" "$T/small" small || bail "cannot make the tree"
+for o in "" "-zlz4 -Efragments" "-zlz4 -Ededupe,all-fragments" --chunksize=4096 --dax; do
+	# shellcheck disable=SC2086
+	check "mkfs ${o:-plain}" env ASAN_OPTIONS=detect_leaks=0 "$BUILD/utils-fuzz/mkfs/mkfs.erofs" --quiet --fingerprint $o "$T/img" "$T/small"
+	check "fsck ${o:-plain}" "$F" --fingerprint "$T/img"
+	check "sharing ${o:-plain}" "$D" --sharing "$T/img" "$T/img"
+done
+
+# Always the same inputs, or else luck would decide; "make fuzz-utils" takes random
+# ones.  About half a minute on two cores, and never more than one.
+"$here/ci/utils/fuzz" dump 60 30000 > "$T/dump.out" 2>&1 &
+pid=$!
+check "fuzzing fsck.erofs: the first 15,000 inputs" "$here/ci/utils/fuzz" fsck 60 15000
+comment < "$T/check.out"
+wait $pid
+ok $? "fuzzing dump.erofs: the first 30,000 inputs"
+comment < "$T/dump.out"
+done_testing

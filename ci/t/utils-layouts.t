@@ -1,0 +1,197 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# mkfs.erofs --fingerprint: every layout has the right fingerprints, says the
+# independent reader, and so does fsck.erofs; file contents come out again.
+. "$(dirname "$0")/../utils/lib.sh"
+
+"$here/ci/utils/mktree" "$T/tree" || bail "cannot make the tree"
+"$here/ci/utils/mktree" "$T/small" small || bail "cannot make the small tree"
+expected "$T/tree" > "$T/tree.list"
+expected "$T/small" > "$T/small.list"
+tar -C "$T/tree" --sort=name --xattrs --exclude=./socket -cf "$T/tree.tar" . || bail "tar failed"
+gzip -1 -k "$T/tree.tar"
+xz -0 -k -T0 "$T/tree.tar"
+
+# Sockets and xattrs do not survive everywhere; contents have to.
+same_files()
+{
+	(cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum) > "$T/a.sums"
+	(cd "$2" && find . -type f -print0 | sort -z | xargs -0 sha256sum) > "$T/b.sums"
+	diff "$T/a.sums" "$T/b.sums"
+}
+
+# judge TREE IMAGE [--device=...]: reader, fsck and extraction agree with TREE
+judge()
+{
+	local tree=$1 img=$2
+	shift 2
+	fplist "$img" "$@" > "$T/list" || return 1
+	diff "$T/$tree.list" "$T/list" || return 1
+	rm -rf "$T/x"
+	"$FSCK" --fingerprint "--extract=$T/x" "$@" "$img" || return 1
+	same_files "$T/$tree" "$T/x"
+}
+
+make_and_judge()
+{
+	local tree=$1
+	shift
+	rm -f "$T/img"
+	mkimg --fingerprint "$@" "$T/img" "$T/$tree" && judge "$tree" "$T/img"
+}
+
+# --- from a directory
+for o in "" -Enoinline_data -b512 -b1024 -b2048 -Eforce-inode-extended -x-1 --dax \
+	--chunksize=4096 --chunksize=65536 "--chunksize=1048576 -Eforce-chunk-indexes" \
+	"-b512 --chunksize=512" "-b512 -Enoinline_data" --hard-dereference; do
+	# shellcheck disable=SC2086
+	check "plain $o" make_and_judge tree $o
+done
+for o in "" "-C65536 -Efragments,fragdedupe=inode" -Eall-fragments -Ededupe; do
+	# shellcheck disable=SC2086
+	check "lz4 $o" make_and_judge tree -zlz4 $o
+done
+for o in -Elegacy-compress -Efragments -Eztailpacking -Efragments,dedupe \
+	-Eall-fragments,dedupe -Efragments,ztailpacking,dedupe "-b1024 -Efragments" -b512 \
+	"--max-extent-bytes=65536 -Eztailpacking,dedupe"; do
+	# shellcheck disable=SC2086
+	check "lz4 $o" make_and_judge small -zlz4 $o
+done
+for z in lz4hc,2 deflate,1 zstd,3 "zstd,3 -C65536"; do
+	for o in "" -Ededupe,fragments -Eall-fragments,ztailpacking; do
+		# shellcheck disable=SC2086
+		check "$z $o" make_and_judge small -z$z $o
+	done
+done
+# slow, so with a few files only
+mkdir "$T/tiny"
+cp -a "$T/small"/{sizes,tails,empty} "$T/tiny"
+expected "$T/tiny" > "$T/tiny.list"
+for o in "" -Ededupe,fragments -Eall-fragments,ztailpacking; do
+	# shellcheck disable=SC2086
+	check "lzma $o" make_and_judge tiny -zlzma,1 -C65536 $o
+done
+"$FPREAD" "$T/img" | awk '{ print $3 }' | sort -u > "$T/seen"
+check "compressed layouts are really there" grep -q -e compact -e full "$T/seen"
+
+# --- from tar
+tar_and_judge()
+{
+	local src=$1
+	shift
+	rm -f "$T/img"
+	mkimg --fingerprint "$@" "$T/img" "$src" && judge tree "$T/img"
+}
+for o in "" -Enoinline_data "--sort=none -Enoinline_data" -b1024 --chunksize=4096 --dax \
+	"--dax --sort=none" -zlz4 "-zlz4 -Efragments" "-zlz4 -Eall-fragments" \
+	"-zlz4 -Ededupe,fragments,ztailpacking" --aufs --ovlfs-strip=1; do
+	# shellcheck disable=SC2086
+	check "tar $o" tar_and_judge "$T/tree.tar" --tar=f $o
+done
+check "tar, gzip" tar_and_judge "$T/tree.tar.gz" --tar=f --ungzip
+check "tar, xz" tar_and_judge "$T/tree.tar.xz" --tar=f --unxz
+check "tar, gzip, lz4 and fragments" tar_and_judge "$T/tree.tar.gz" --tar=f --ungzip -zlz4 -Efragments
+stream()
+{
+	rm -f "$T/img"
+	# shellcheck disable=SC2002
+	cat "$T/tree.tar" | mkimg --fingerprint --tar=f "$T/img" && judge tree "$T/img"
+}
+check "tar as a stream" stream
+
+check "tar index" mkimg --fingerprint --tar=i "$T/img" "$T/tree.tar"
+check "tar index: fingerprints of what the tar file holds" judge tree "$T/img" "--device=$T/tree.tar"
+index_stream() { rm -f "$T/img2"; gzip -dc "$T/tree.tar.gz" | mkimg --fingerprint --tar=i "$T/img2" && cmp "$T/img" "$T/img2"; }
+check "tar index of a stream is the same" index_stream
+python3 - "$T/tree.tar" "$T/headers.tar" <<'END'
+import sys, tarfile
+# the headers only: sizes stay, data goes
+with tarfile.open(sys.argv[1]) as t, open(sys.argv[1], "rb") as src, open(sys.argv[2], "wb") as out:
+    pos = 0
+    for m in t:
+        src.seek(pos)
+        out.write(src.read(m.offset_data - pos))
+        pos = m.offset_data + ((m.size + 511) // 512 * 512 if m.isreg() else 0)
+END
+rm -f "$T/img"
+check "headerball" mkimg --fingerprint --tar=headerball "$T/img" "$T/headers.tar"
+check "headerball: fingerprints of holes, which is what the image holds" "$FPREAD" "$T/img"
+check "headerball: fsck agrees" "$FSCK" --fingerprint "$T/img"
+
+# --- a blob device
+blob()
+{
+	: > "$T/blob"
+	rm -f "$T/img"
+	mkimg --fingerprint --chunksize=4096 "--blobdev=$T/blob" "$T/img" "$T/tree" &&
+		judge tree "$T/img" "--device=$T/blob"
+}
+check "blobdev" blob
+
+# --- merged images, which refer to their sources
+mkdir -p "$T/upper/sizes" "$T/both" "$T/lower"
+printf upper > "$T/upper/text"
+truncate -s 9M "$T/upper/hole"
+printf 'more than one chunk' >> "$T/upper/hole"
+cp -a "$T/small/." "$T/lower"
+rm -f "$T/lower/fifo" "$T/lower/socket"
+cp -a "$T/lower/." "$T/both"
+cp -a "$T/upper/." "$T/both"
+expected "$T/both" > "$T/both.list"
+for how in "--fingerprint --fingerprint" "--fingerprint -" "- --fingerprint" "- -" \
+	"--fingerprint=user.fp --fingerprint"; do
+	read -r a b <<< "$how"
+	merge()
+	{
+		rm -f "$T"/{up,low,img}
+		# shellcheck disable=SC2046
+		mkimg --chunksize=65536 $([ "$a" = - ] || echo "$a") "$T/up" "$T/upper" &&
+			mkimg -Enoinline_data $([ "$b" = - ] || echo "$b") "$T/low" "$T/lower" &&
+			mkimg --fingerprint "$T/img" "$T/low" "$T/up" &&
+			judge both "$T/img" "--device=$T/low" "--device=$T/up"
+	}
+	check "merge, sources with: $how" merge
+done
+keeps()
+{
+	rm -f "$T"/{up,low,img}
+	mkimg --chunksize=65536 --fingerprint=user.zz "$T/up" "$T/upper" &&
+		mkimg -Enoinline_data --fingerprint "$T/low" "$T/lower" &&
+		mkimg "$T/img" "$T/low" "$T/up" &&
+		judge both "$T/img" "--device=$T/low" "--device=$T/up"
+}
+check "merge keeps fingerprints of its own accord if all sources have them" keeps
+drops()
+{
+	mkimg -Enoinline_data "$T/low2" "$T/lower" && rm -f "$T/img" &&
+		"$MKFS" -d2 "$T/img" "$T/up" "$T/low2" > "$T/msg" 2>&1 &&
+		grep "has no fingerprints, so those of" "$T/msg"
+}
+check "merge says that it drops fingerprints if not" drops
+fails "merge of an image whose data is elsewhere and has no fingerprints" "make the source image with --fingerprint" \
+	bash -c 'rm -f "$1/img" "$1/i"; "$2" --quiet --tar=i "$1/i" "$1/tree.tar" && "$2" --fingerprint --quiet "$1/img" "$1/i"' - "$T" "$MKFS"
+
+# --- incremental builds
+tar -C "$T/upper" -cf "$T/upper.tar" .
+incremental()
+{
+	local opt=$1
+	shift
+	rm -f "$T/img"
+	# shellcheck disable=SC2068
+	mkimg --fingerprint $@ "$T/img" "$T/lower" &&
+		mkimg $opt --tar=f --incremental=data $@ "$T/img" "$T/upper.tar" &&
+		judge both "$T/img"
+}
+check "incremental" incremental --fingerprint
+check "incremental, fingerprints of its own accord" incremental ""
+check "incremental, the name taken from the base" incremental "" --fingerprint=user.fp
+mkimg "$T/base" "$T/lower"
+fails "incremental on a base without fingerprints" "remake it with --fingerprint" \
+	"$MKFS" --fingerprint --tar=f --incremental=data "$T/base" "$T/upper.tar"
+mkimg --fingerprint=user.fp "$T/base2" "$T/lower"
+fails "incremental under another name than the base" "can't have them in" \
+	"$MKFS" --fingerprint=user.other --tar=f --incremental=data "$T/base2" "$T/upper.tar"
+
+done_testing

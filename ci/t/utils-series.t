@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Each patch of the erofs-utils series builds by itself, with gcc and with clang,
+# with and without each library, and brings no new warning.
+#
+# The tools are configured once in each way, and then built for one patch after the
+# other.  UTILS_SERIES_SECONDS says how long; what there was no time for is skipped.
+# By default that is the last patch alone, with clang and without libraries, which
+# "make utils" does not build: "make check-utils-series" builds all.  What was proved
+# once for the same sources and compilers is kept in build/check.
+set -u
+unset MAKEFLAGS MFLAGS
+cd "$(dirname "$0")/../.." || exit 1
+: "${BUILD:=$PWD/build}"
+. ci/tap.sh
+
+base=erofs-utils-1.8
+tree=$BUILD/$base
+work=$BUILD/check/$base
+out=$BUILD/check/utils-series
+limit=${UTILS_SERIES_SECONDS:-0}
+
+# Everything on; what is changed in each variant; the compilers.
+all=(--enable-multithreading --enable-fuse --enable-lz4 --enable-lzma --with-zlib --with-libdeflate
+	--with-libzstd --with-xxhash --with-libcrypto --with-uuid --with-selinux)
+none=(--disable-multithreading --disable-fuse --disable-lz4 --disable-lzma --without-zlib
+	--without-libdeflate --without-libzstd --without-xxhash --without-libcrypto --without-uuid
+	--without-selinux)
+variants=("" "${none[*]}" "${none[@]}" --enable-debug)
+compilers=(gcc clang)
+
+# The options of a variant, and its directory.
+options() { echo "${all[*]} ${variants[$1]}"; }
+dir() { echo "$out/$2-$1"; }
+title()
+{
+	case $1 in
+	0) echo "$2, everything" ;;
+	1) echo "$2, nothing" ;;
+	*) echo "$2, ${variants[$1]}" ;;
+	esac
+}
+
+key() # COMMIT VARIANT COMPILER
+{
+	{ git -C "$tree" rev-parse "$1^{tree}"; options "$2"; "$3" --version; } | sha256sum | cut -c1-32
+}
+proved() { [ -e "$BUILD/check/proved/utils-$(key "$@")" ]; }
+prove() { mkdir -p "$BUILD/check/proved" && : > "$BUILD/check/proved/utils-$(key "$@")"; }
+
+# Builds what is checked out; adds the warnings, without line numbers, to FILE.
+build() # FILE VARIANT COMPILER
+{
+	local d
+
+	d=$(dir "$2" "$3")
+	# shellcheck disable=SC2046
+	CC=$3 CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 erofs-utils/build "$work" "$d" $(options "$2") || return 1
+	grep -E 'warning:' "$d/log" | sed -E "s|^.*/$base/||; s/:[0-9]+(:[0-9]+)?:/:/" | sort -u >> "$1"
+}
+
+# The warnings that the unpatched base has of its own.
+base_warnings() # VARIANT COMPILER
+{
+	local d
+
+	d=$(dir "$1" "$2")
+	[ ! -e "$d/base-warnings" ] || return 0
+	rm -rf "$d"
+	mkdir -p "$d"
+	ci/series worktree $base "$work" base && build "$d/base-warnings.new" "$1" "$2" &&
+		mv "$d/base-warnings.new" "$d/base-warnings"
+}
+
+builds() # COMMIT VARIANT COMPILER
+{
+	local new
+
+	ci/series worktree $base "$work" "$1" || return 1
+	: > "$T/warnings"
+	build "$T/warnings" "$2" "$3" || return 1
+	new=$(sort -u "$T/warnings" | comm -13 <(sort -u "$(dir "$2" "$3")/base-warnings") -)
+	[ -z "$new" ] || { echo "new warnings:"; echo "$new"; return 1; }
+}
+
+point() # COMMIT VARIANT COMPILER
+{
+	local name
+
+	name="$(title "$2" "$3"): $(git -C "$tree" log -1 --format=%s "$1" | sed 's/^erofs-utils: //')"
+	if proved "$@"; then
+		ok 0 "$name (known)"
+	elif [ -z "${always:-}" ] && [ $SECONDS -gt "$limit" ]; then
+		skip "$name" "no time left for it; 'make check-utils-series' takes all it needs"
+	else
+		check "$name" builds "$@" && prove "$@"
+	fi
+}
+
+ci/series tree $base || { echo "Bail out! no tree"; exit 1; }
+[ "$(ci/series status $base)" = same ] || skip_all "build/$base has work that is not written to patches/"
+mapfile -t commits < <(git -C "$tree" rev-list --reverse base..series)
+last=${commits[-1]}
+
+# Builds that, or says why not.
+try() # COMMIT VARIANT COMPILER
+{
+	local id="$*"
+
+	[ -z "${tried[$id]:-}" ] || return
+	tried[$id]=1
+	proved "$@" || [ -e "$(dir "$2" "$3")/base-warnings" ] ||
+		{ [ -z "${always:-}" ] && [ $SECONDS -gt "$limit" ]; } ||
+		check "the unpatched base builds: $(title "$2" "$3")" base_warnings "$2" "$3"
+	point "$@"
+}
+declare -A tried=()
+
+# What is worth most comes first.
+always=1 try "$last" 1 clang
+
+# What a compiler, threads and libcrypto must have no part in: the images.
+same()
+{
+	local o m
+
+	ci/series worktree $base "$work" "$last" && build "$T/warnings" 1 clang || return 1
+	[ -d "$T/tree" ] || ci/utils/mktree "$T/tree" small || return 1
+	for o in "" -b512 --chunksize=4096 --dax; do
+		for m in "$(dir 1 clang)" "$BUILD/utils"; do
+			rm -f "$T/img"
+			# shellcheck disable=SC2086
+			"$m/mkfs/mkfs.erofs" -T0 -U12345678-1234-1234-1234-123456789abc --quiet --fingerprint $o \
+				"$T/img" "$T/tree" || return 1
+			[ "$m" = "$BUILD/utils" ] || mv "$T/img" "$T/nothing.img"
+		done
+		cmp "$T/nothing.img" "$T/img" || { echo "mkfs.erofs $o"; return 1; }
+	done
+}
+check "clang, nothing: the same images as those of 'make utils'" same
+[ "$limit" -gt 0 ] || { done_testing; exit; }
+for cc in "${compilers[@]}"; do
+	for v in "${!variants[@]}"; do
+		try "$last" "$v" "$cc"
+	done
+done
+for c in "${commits[@]}"; do
+	for cc in "${compilers[@]}"; do
+		try "$c" 0 "$cc"
+		try "$c" 1 "$cc"
+	done
+done
+for c in "${commits[@]}"; do
+	for cc in "${compilers[@]}"; do
+		for v in "${!variants[@]}"; do
+			try "$c" "$v" "$cc"
+		done
+	done
+done
+done_testing

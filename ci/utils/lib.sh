@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the erofs-utils tests have in common, besides ci/tap.sh.  To be sourced.
+#
+# $T is a scratch directory that goes away; $FPREAD is the independent reader.
+# MKFS, FSCK, DUMP and BUILD come from the makefile, with sensible defaults.
+set -uo pipefail
+export LC_ALL=C
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=${BUILD:-$here/build}
+: "${MKFS:=$BUILD/utils/mkfs/mkfs.erofs}" "${FSCK:=$BUILD/utils/fsck/fsck.erofs}"
+: "${DUMP:=$BUILD/utils/dump/dump.erofs}"
+
+. "$here/ci/tap.sh"
+
+bail() { echo "Bail out! $*"; exit 1; }
+
+[ -x "$MKFS" ] && [ -x "$FSCK" ] && [ -x "$DUMP" ] || bail "build erofs-utils first: make utils"
+mkdir -p "$BUILD/check/utils"
+
+# compile OUT SOURCE [FLAG...]: a helper, once for all tests
+compile()
+{
+	local out=$1 src=$2
+	shift 2
+	(
+		flock 9
+		[ "$out" -nt "$src" ] ||
+			${CC:-gcc} -O2 -Wall -D_GNU_SOURCE -o "$out" "$src" "$@"
+	) 9> "$out.lock" || bail "cannot compile $src"
+}
+FPREAD=$BUILD/check/utils/fpread
+compile "$FPREAD" "$here/ci/utils/fpread.c" -lcrypto
+
+# mkimg IMAGE ARGUMENT...: an image that is the same on every run
+mkimg()
+{
+	"$MKFS" -T1700000000 -U12345678-1234-1234-1234-123456789abc --all-time --quiet "$@"
+}
+
+# expected DIR: "HEX SIZE PATH" of all regular files as fpread prints names
+expected()
+{
+	python3 - "$1" <<-'END'
+	import hashlib, os, stat, sys
+	top = os.fsencode(sys.argv[1])
+	out = []
+	for d, dirs, files in os.walk(top):
+	    for f in files:
+	        p = os.path.join(d, f)
+	        st = os.lstat(p)
+	        if not stat.S_ISREG(st.st_mode):
+	            continue
+	        h = hashlib.sha256()
+	        with open(p, "rb") as s:
+	            while b := s.read(1 << 20):
+	                h.update(b)
+	        name = "".join(chr(c) if 33 <= c <= 126 and c != 92 else "\\%03o" % c
+	                       for c in p[len(top):])
+	        out.append("%s %d %s" % (h.hexdigest() if st.st_size else "-", st.st_size, name))
+	print("\n".join(sorted(out)))
+	END
+}
+
+# fplist IMAGE [--device=FILE...]: the same, out of an image
+fplist() { "$FPREAD" "${@:2}" "$1" | sed 1d | awk '{ print $1, $2, $5 }' | sort; }
+
+# has IMAGE REGEX: a line of what the independent reader says matches
+has() { "$FPREAD" "$1" > "$T/has" && grep -Eq -- "$2" "$T/has"; }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: a mount that serves a read of another one is waited for, and then another one serves
+ * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
+ * image: base share base
+ * image: next share next -zlz4hc,9
+ * device: blk:base
+ * device: blk:next
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dm.h"
+#include "ktap.h"
+
+#define FILE_BYTES 300001
+#define DELAY_MS "5000"
+
+static char wanted[FILE_BYTES], got[FILE_BYTES];
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void drop_caches(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+	if (write(fd, "1", 1) != 1)
+		perror("drop_caches");
+	close(fd);
+}
+
+static long switches(void)
+{
+	FILE *file = fopen("/sys/fs/erofs/inode_share/provider_switches", "r");
+	long n = -1;
+
+	if (fscanf(file, "%ld", &n) != 1)
+		n = -1;
+	fclose(file);
+	return n;
+}
+
+/* does a process wait for a disk, now and a tenth of a second later? */
+static bool waits(pid_t pid)
+{
+	if (!dm_waits(pid))
+		return false;
+	usleep(100000);
+	return dm_waits(pid);
+}
+
+int main(void)
+{
+	const char *options = "inode_share,domain_id=d";
+	char slow[32];
+	int fd, status;
+	double start, unmounted;
+	pid_t pid;
+
+	ktap_begin();
+	mkdir("/a", 0755);
+	mkdir("/b", 0755);
+	ktap_ok(dm_create("slow", "/dev/harness/blk0", "delay", "0", slow) &&
+		!mount(slow, "/a", "erofs", MS_RDONLY, options) &&
+		!mount("/dev/harness/blk1", "/b", "erofs", MS_RDONLY, options), "mount a disk that will be slow, and another");
+	fd = open("/a/f.300001", O_RDONLY);
+	ktap_ok(read(fd, wanted, FILE_BYTES) == FILE_BYTES, "the older mount provides the file");
+	close(fd);
+	fd = open("/b/f.300001", O_RDONLY);
+	drop_caches();
+	ktap_ok(dm_reload("slow", "/dev/harness/blk0", "delay", DELAY_MS), "its disk becomes slow");
+
+	pid = fork();
+	if (!pid) {
+		alarm(100);
+		_exit(pread(fd, got, FILE_BYTES, 0) != FILE_BYTES || memcmp(got, wanted, FILE_BYTES));
+	}
+	for (int i = 0; i < 2000 && !waits(pid); i++)
+		usleep(1000);
+	ktap_ok(waits(pid), "a read through the younger mount waits for it");
+	start = now();
+	status = umount("/a") ? errno : 0;
+	unmounted = now() - start;
+	ktap_ok(!status, "it can be unmounted meanwhile (%s)", strerror(status));
+	ktap_ok(unmounted > 1 && unmounted < 100, "which takes as long as the read (%.1f s)", unmounted);
+	ktap_ok(waitpid(pid, &status, 0) == pid && !status, "the read has the right content");
+	drop_caches();
+	ktap_ok(pread(fd, got, FILE_BYTES, 0) == FILE_BYTES && !memcmp(got, wanted, FILE_BYTES),
+		"the next read comes from the younger mount");
+	ktap_ok(switches() >= 1, "which is counted");
+	close(fd);
+	ktap_ok(dm_remove("slow"), "nothing holds the slow disk");
+	umount("/b");
+	ktap_ok(!system("! dmesg | grep -E 'Busy inodes|BUG|WARN'"), "no complaint of the kernel");
+	return ktap_end();
+}
