@@ -75,7 +75,7 @@ check "bind again" sh -c "echo $name > $dax/bind; test -e $dax/$name"
 # RAM of the debug kernel's guest only.
 if [ -e /sys/devices/system/node/node1 ]; then
 	check "the struct pages of a range are on its node" \
-		test "$(cat $platform/devices/"$(device_of far)"/numa_node)" = 1
+		test "$(cat $platform/devices/"$(device_of far)"/dax*.0/numa_node)" = 1
 else
 	skip "the struct pages of a range are on its node" "one node only"
 fi
