@@ -8,10 +8,17 @@ import subprocess
 import sys
 import tempfile
 
-MKFS = os.environ.get("MKFS", "mkfs.erofs")
-FSCK = os.environ.get("FSCK", "fsck.erofs")
-DUMP = os.environ.get("DUMP", "dump.erofs")
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def paths(*names):
+    """What paths.sh knows by these names."""
+    script = '. "$0/paths.sh" && for n; do printf "%s\\0" "${!n}"; done'
+    said = subprocess.run(["bash", "-c", script, HERE, *names], stdout=subprocess.PIPE, check=True).stdout
+    return said.decode().split("\0")[:-1]
+
+
+MKFS, FSCK, DUMP, BUILD = paths("MKFS", "FSCK", "DUMP", "BUILD")
 
 # Sanitizers exit with a status of their own, which is never taken for an error of the tool.
 SANITIZER = 99
