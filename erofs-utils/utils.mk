@@ -33,9 +33,10 @@ check: fuzz-build
 FUZZ_SECONDS ?= 1800
 
 .PHONY: fuzz-utils
-fuzz-utils: utils fuzz-build ## fuzz-utils: fuzz fsck.erofs and dump.erofs, FUZZ_SECONDS=1800 each
+fuzz-utils: utils fuzz-build ## fuzz-utils: fuzz fsck, dump and the tar reader, FUZZ_SECONDS=1800 each
 	@erofs-utils/tests/fuzz fsck $(FUZZ_SECONDS)
 	@erofs-utils/tests/fuzz dump $(FUZZ_SECONDS)
+	@erofs-utils/tests/fuzz tar $(FUZZ_SECONDS)
 
 .PHONY: check-utils-series
 check-utils-series: packages ## check-utils-series: each patch builds with gcc and clang, with and without each library
@@ -43,7 +44,11 @@ check-utils-series: packages ## check-utils-series: each patch builds with gcc a
 
 .PHONY: check-utils-huge
 check-utils-huge: utils ## check-utils-huge: fingerprints of files over 4 GiB, in 5 GB of disk space
-	@ci/check -v erofs-utils/tests/huge
+	@MEMORY_MIB=6144 ci/check -v erofs-utils/tests/huge erofs-utils/tests/memory.t
+
+.PHONY: check-utils-machines
+check-utils-machines: utils ## check-utils-machines: a big-endian and a 32-bit machine write the same bytes, by qemu-user
+	@ci/check -v erofs-utils/tests/machines
 
 .PHONY: check-utils-matrix
 check-utils-matrix: utils ## check-utils-matrix: read back images of every combination of compression options (slow)

@@ -22,6 +22,10 @@ p = {e["path"]: e for e in l}
 assert p["/text"] == {"fingerprint": "sha256:" + sys.argv[3], "size": 300000, "path": "/text"}
 assert "/names/new\nline" in p and "/names/\udcff\udcfe" in p and "/names/\u00e4" in p
 assert p["/empty"]["fingerprint"] is None' "$DUMP" "$T/img" "$hex"
+sums() { "$DUMP" --fingerprint=sha256sum "$T/img" > "$T/sums" && (cd "$T/small" && sha256sum -c --quiet --strict "$T/sums"); }
+check "dump in the form of sha256sum -c, which finds all of them right" sums
+check "and each name is there" test "$(wc -l < "$T/sums")" = "$(wc -l < "$T/small.list")"
+fails "an unknown form" "the only one is sha256sum" "$DUMP" --fingerprint=md5sum "$T/img"
 fails "dump of a directory" "isn't a regular file" "$DUMP" --fingerprint --path=/names "$T/img"
 fails "dump of what is not there" "read inode failed" "$DUMP" --fingerprint --path=/nope "$T/img"
 fails "--json alone" "is for --fingerprint and --sharing" "$DUMP" --json "$T/img"
@@ -76,6 +80,14 @@ check "sharing: the same image twice is warned of" grep -q "are the same image, 
 	<("$DUMP" --sharing "$T/a.img" "$T/s/../a.img" 2>&1)
 head -c 60000 "$T/c.img" > "$T/short.img"
 fails "sharing: a truncated image" "is truncated: it has 60000 of" "$DUMP" --sharing "$T/short.img"
+
+# --- hard links are one file for all of them
+inodes=$(find "$T/small" -type f -size +0 -printf '%i\n' | sort -u | wc -l)
+check "the files have hard links" test "$inodes" -lt "$(find "$T/small" -type f -size +0 | wc -l)"
+check "fsck verifies each inode once" grep -qx "digests: $inodes verified, 0 missing, 0 malformed, 0 wrong" <("$FSCK" --fingerprint "$T/img")
+check "and --sharing counts the same" grep -q "\"files\": $inodes," <("$DUMP" --sharing --json "$T/img")
+check "fsck of one path" grep -qx "digests: 1 verified, 0 missing, 0 malformed, 0 wrong" <("$FSCK" --fingerprint --path=/text "$T/img")
+check "fsck of one directory" grep -qx "digests: 4 verified, 0 missing, 0 malformed, 0 wrong" <("$FSCK" --fingerprint --path=/dup "$T/img")
 
 # --- a disk that is full, and other wrong use
 full() { (trap '' XFSZ; ulimit -f 20; exec "$@"); }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Broken images under AddressSanitizer and UndefinedBehaviorSanitizer: those kept
+# Broken images and archives under AddressSanitizer and UndefinedBehaviorSanitizer: those kept
 # by name end with an error and nothing else, and some fuzzing finds no other.
 . "$(dirname "$0")/lib.sh"
 
@@ -29,11 +29,14 @@ done
 
 # Always the same inputs, or else luck would decide; "make fuzz-utils" takes random
 # ones.  About half a minute on two cores, and never more than one.
-"$here/erofs-utils/tests/fuzz" dump 60 30000 > "$T/dump.out" 2>&1 &
-pid=$!
-check "fuzzing fsck.erofs: the first 15,000 inputs" "$here/erofs-utils/tests/fuzz" fsck 60 15000
-comment < "$T/check.out"
-wait $pid
-ok $? "fuzzing dump.erofs: the first 30,000 inputs"
-comment < "$T/dump.out"
+declare -A runs=([fsck]=10000 [dump]=10000 [tar]=20000) pids=()
+for tool in fsck dump tar; do
+	"$here/erofs-utils/tests/fuzz" $tool 60 "${runs[$tool]}" > "$T/$tool.out" 2>&1 &
+	pids[$tool]=$!
+done
+for tool in fsck dump tar; do
+	wait "${pids[$tool]}"
+	ok $? "fuzzing $tool: the first ${runs[$tool]} inputs"
+	comment < "$T/$tool.out"
+done
 done_testing

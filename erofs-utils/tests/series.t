@@ -20,9 +20,9 @@ limit=${UTILS_SERIES_SECONDS:-0}
 
 # Everything on; what is changed in each variant; the compilers.
 all=(--enable-multithreading --enable-fuse --enable-lz4 --enable-lzma --with-zlib --with-libdeflate
-	--with-libzstd --with-xxhash --with-libcrypto --with-uuid --with-selinux)
+	--with-libzstd --with-xxhash --with-openssl --with-uuid --with-selinux)
 none=(--disable-multithreading --disable-fuse --disable-lz4 --disable-lzma --without-zlib
-	--without-libdeflate --without-libzstd --without-xxhash --without-libcrypto --without-uuid
+	--without-libdeflate --without-libzstd --without-xxhash --without-openssl --without-uuid
 	--without-selinux)
 variants=("" "${none[*]}" "${none[@]}" --enable-debug)
 compilers=(gcc clang)
@@ -107,7 +107,7 @@ try() # COMMIT VARIANT COMPILER
 }
 declare -A tried=()
 
-# What a compiler, threads and libcrypto must have no part in: the images.
+# What a compiler, threads and OpenSSL must have no part in: the images.
 same()
 {
 	local o m

@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory of mkfs.erofs: fingerprints add at most 20 % to its peak, whatever the size of a file.
+
+$MEMORY_MIB is the size of the sparse file (default 512); "make check-utils-huge" takes 6 GiB.
+"""
+import os
+import random
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from taplib import MKFS, Tap, Wrong    # noqa: E402
+
+MIB = 1 << 20
+SIZE = int(os.environ.get("MEMORY_MIB", 512)) * MIB
+tap = Tap()
+
+
+def sparse(f):
+    f.truncate(SIZE)
+    f.seek(SIZE // 2)
+    f.write(b"data")
+
+
+def dense(f):
+    """An eighth of it: what compresses to about a half."""
+    rng = random.Random(1)
+    block = b"".join(rng.randbytes(32) + bytes(32) for _ in range(MIB // 64))
+    for n in range(SIZE // 8 // MIB):
+        f.write(n.to_bytes(8, "little") + block[8:])
+
+
+def peak(*args):
+    """The peak of resident memory in KiB."""
+    p = subprocess.Popen((MKFS, "--quiet", "-T0", *args, tap.path("img"), tap.path("tree")))
+    _, status, usage = os.wait4(p.pid, 0)
+    if status:
+        raise Wrong(f"{' '.join(args)}: status {status}")
+    return usage.ru_maxrss
+
+
+def bounded(fill, *options):
+    os.mkdir(tap.path("tree"))
+    with open(tap.path("tree/file"), "wb") as f:
+        fill(f)
+    without, with_ = peak(*options), peak("--fingerprint", *options)
+    print(f"# {with_} KiB with fingerprints, {without} KiB without")
+    if with_ > 1.2 * without:
+        raise Wrong("that is more than 20 % above")
+
+
+for fill in sparse, dense:
+    for options in ("-zlz4", "--workers=2"), ("-zlz4", "--workers=4"), ("-zlz4", "-Efragments"), ("--chunksize=1048576",):
+        tap.check(f"{fill.__name__} file of {(SIZE if fill is sparse else SIZE // 8) // MIB} MiB {' '.join(options)}", bounded,
+                  fill, *options)
+tap.check("dense file, plain", bounded, dense)
+tap.done()
