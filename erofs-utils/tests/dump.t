@@ -71,6 +71,43 @@ domains()
 	END
 }
 check "sharing: domains do not share with each other" domains
+bases()
+{
+	"$DUMP" --base="$T/a.img,$T/b.img" --json "$T/c.img" > "$T/json" || return 1
+	python3 - "$T/json" <<-'END'
+	import json, sys
+	d = json.load(open(sys.argv[1]))["domains"][0]
+	a, b, c = d["images"]
+	assert (a["base"], b["base"], c["base"]) == (True, True, False), d
+	# the two equal files of c alone; a file that both bases have adds nothing
+	assert c["added_bytes"] == d["added_bytes"] == 8192, d
+	END
+}
+check "sharing: what an image adds to those of --base" bases
+fails "sharing: --base alone" "missing argument" "$DUMP" --base="$T/a.img"
+fails "sharing: a base without a name" "an image without a name" "$DUMP" --base="$T/a.img,,$T/b.img" "$T/c.img"
+memory()
+{
+	mkimg --fingerprint -Enoinline_data "$T/a2.img" "$T/s/a" && mkimg --fingerprint --chunksize=4096 "$T/b2.img" "$T/s/b" || return 1
+	"$DUMP" --sharing --json "$T/a2.img" "$T/b2.img" "$T/b.img" > "$T/json" || return 1
+	python3 - "$T/json" <<-'END'
+	import json, sys
+	d = json.load(open(sys.argv[1]))["domains"][0]
+	# b.img is compressed, so that memory maps none of its files
+	assert d["untouched_bytes_on_memory"] == 102400 + 53248, d
+	assert d["saved_bytes"] == 2 * (102400 + 53248) + 4096, d
+	END
+}
+check "sharing: what is never touched of further copies on memory" memory
+ids()
+{
+	"$DUMP" --sharing "$T/a.img" "$T/b.img" "$T/c.img" > "$T/text" && cat "$T/text" &&
+		grep -Eq "^ +2 .* 2 $T/b.img\$" "$T/text" && grep -Eq '^ +1 .* 1 2 3$' "$T/text" && grep -Eq ' 1 /all$' "$T/text" &&
+		grep -Eq '^  1  152.0 KiB  152.0 KiB +100.0 KiB$' "$T/text"
+}
+check "sharing: the text names images by numbers, two by two, and that of each file" ids
+hundred() { timeout 20 "$DUMP" --sharing $(yes "$T/a.img" | head -n 100) --json 2> /dev/null | grep -q '"image"'; }
+check "sharing: 100 images" hundred
 fails "sharing: no image" "missing argument" "$DUMP" --sharing
 fails "sharing: a domain without images" "NAME=IMAGE" "$DUMP" --domain=x
 fails "sharing: no such image" "failed to open" "$DUMP" --sharing "$T/nope"

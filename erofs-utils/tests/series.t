@@ -6,9 +6,9 @@
 #
 # The tools are configured once in each way, and then built for one patch after the
 # other.  UTILS_SERIES_SECONDS says how long; what there was no time for is skipped.
-# By default that is the last patch alone, with clang and without libraries, which
-# "make utils" does not build: "make check-utils-series" builds all.  What was proved
-# once for the same sources and compilers is kept in build/check.
+# By default nothing is built: the images of "make utils" and of "make fuzz-build", which
+# has another compiler and sanitizers, are compared.  "make check-utils-series" builds
+# all.  What was proved once for the same sources and compilers is kept in build/check.
 set -u
 unset MAKEFLAGS MFLAGS
 cd "$(dirname "$0")/../.." || exit 1
@@ -108,22 +108,25 @@ try() # COMMIT VARIANT COMPILER
 declare -A tried=()
 
 # What a compiler, threads and OpenSSL must have no part in: the images.
-same()
+same() # DIR: of other tools
 {
 	local o m
 
-	ci/series worktree "$base" "$work" "$last" && build "$T/warnings" 1 clang || return 1
 	[ -d "$T/tree" ] || erofs-utils/tests/mktree "$T/tree" small || return 1
 	for o in "" -b512 --chunksize=4096 --dax; do
-		for m in "$(dir 1 clang)" "$BUILD/$base/tools"; do
+		for m in "$1" "$BUILD/$base/tools"; do
 			rm -f "$T/img"
 			# shellcheck disable=SC2086
 			"$m/mkfs/mkfs.erofs" -T0 -U12345678-1234-1234-1234-123456789abc --quiet --fingerprint $o \
 				"$T/img" "$T/tree" || return 1
-			[ "$m" = "$BUILD/$base/tools" ] || mv "$T/img" "$T/nothing.img"
+			[ "$m" = "$BUILD/$base/tools" ] || mv "$T/img" "$T/other.img"
 		done
-		cmp "$T/nothing.img" "$T/img" || { echo "mkfs.erofs $o"; return 1; }
+		cmp "$T/other.img" "$T/img" || { echo "mkfs.erofs $o"; return 1; }
 	done
+}
+same_of_nothing()
+{
+	ci/series worktree "$base" "$work" "$last" && build "$T/warnings" 1 clang && same "$(dir 1 clang)"
 }
 all_of_base()
 {
@@ -158,13 +161,19 @@ for base in $(ci/series list erofs-utils); do
 	mapfile -t commits < <(git -C "$tree" rev-list --reverse base..HEAD)
 	[ ${#commits[@]} -gt 0 ] || continue
 	last=${commits[-1]}
+	ok 0 "$base: the tree is what patches/ has"
+	if [ ! -x "$BUILD/$base/tools/mkfs/mkfs.erofs" ]; then
+		skip "$base: the same images from any compiler" "'make utils' has not built $base"
+	elif [ ! -x "$BUILD/$base/tools-fuzz/mkfs/mkfs.erofs" ]; then
+		skip "$base: the same images from any compiler" "'make fuzz-build' has not built $base"
+	else
+		export ASAN_OPTIONS=detect_leaks=0
+		check "$base: the same images from any compiler" same "$BUILD/$base/tools-fuzz"
+	fi
+	[ "$limit" != 0 ] || continue
 	# What is worth most comes first.
 	always=1 try "$last" 1 clang
-	if [ -x "$BUILD/$base/tools/mkfs/mkfs.erofs" ]; then
-		check "$base, clang, nothing: the same images as those of 'make utils'" same
-	else
-		skip "$base, clang, nothing: the same images as those of 'make utils'" "'make utils' has not built $base"
-	fi
-	[ "$limit" = 0 ] || all_of_base
+	check "$base, clang, nothing: the same images as those of 'make utils'" same_of_nothing
+	all_of_base
 done
 done_testing
