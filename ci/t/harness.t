@@ -306,7 +306,7 @@ def _(place):
         text = text[match.end():]
 
     try:
-        until(rb"pmem0 is mounted on /mnt/pmem0 \(ro,dax=always\)")
+        until(rb"pmem0 is mounted on /mnt/pmem0 \(ro,.*dax=always\)")
         until(rb"/mnt # ")
         os.write(terminal, b"sleep 1000; echo back $?\r")
         until(rb"back \$\?\r")
