@@ -12,9 +12,11 @@ D=$UTILS_BUILD/tools-fuzz/dump/dump.erofs
 # An error of the sanitizers has an exit status of its own.
 export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
 refused() { timeout 60 "$@" > /dev/null 2> "$T/err"; local rc=$?; cat "$T/err"; [ $rc = 1 ] && [ -s "$T/err" ]; }
+ended() { timeout 60 "$@" > /dev/null 2> "$T/err"; local rc=$?; cat "$T/err"; [ $rc = 1 ]; }
 for i in "$here"/erofs-utils/tests/images/should-fail-*; do
 	name=$(basename "$i" .erofs)
-	check "$name: fsck says what is wrong" refused "$F" --extract --fingerprint "$i"
+	check "$name: fsck says what is wrong" refused "$FSCK" --extract --fingerprint "$i"
+	check "$name: nothing worse happens" ended "$F" --extract --fingerprint "$i"
 	check "$name: dump does not fall over" timeout 60 bash -c '
 		for o in "--fingerprint" "--sharing" "-sS"; do "$1" $o "$2" > /dev/null 2>&1; [ $? -le 1 ] || exit 1; done' - "$D" "$i"
 done
