@@ -89,9 +89,6 @@ fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_[
 	demo --kernel "$bare"
 fails "an NVDIMM for a kernel that has no ramdax" "nvdimm needs a kernel with CONFIG_ACPI_NFIT" \
 	demo --kernel "$bare" --devices nvdimm
-"$MKFS" --quiet -b1024 "$T/small.erofs" "$T/tree" && truncate -s %2M "$T/small.erofs"
-fails "an image that cannot be read by DAX" 'the kernel turned DAX off, .*block ?size' \
-	demo --guests 1 --devices pmem --image "$T/small.erofs"
 fails "no kernel" 'No such file.*make kernel' demo --kernel "$T/none"
 fails "something else for a kernel" 'is no x86 kernel' demo --kernel /bin/busybox
 

@@ -192,6 +192,7 @@ class Nvdimm(MemoryDevice):
     by_dax = True
     mount = Ramdax.mount
     ranges = Ramdax.ranges
+    line = Ramdax.line
 
     def front_end(self):
         return {"driver": "nvdimm", "addr": self.address, "unarmed": True}
