@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # All guest tests on the kernel of flavour "debug".  What passed with the same
-# kernel, programs and images is not run again ("make test" runs it).
-cd "$(dirname "$0")/../.." && exec qemu/vm test --all --tap --flavour debug --known "${BUILD:-build}/check/proved"
+# kernel, programs and images is not run again ("make test" runs it).  With CHECK_UNTIL,
+# in seconds since 1970, no test starts after that.
+cd "$(dirname "$0")/../.." && exec qemu/vm test --all --tap --flavour debug --known "${BUILD:-build}/check/proved" ${CHECK_UNTIL:+--until "$CHECK_UNTIL"}
