@@ -138,15 +138,25 @@ static void for_each_device(const char *pattern, const char *but, const char *fi
  * An NVDIMM without labels gets no struct pages from nd_pmem, hence no DAX.  If
  * nd_pmem has it, take it away and let the platform driver try again.
  */
-static void take_nvdimm(const char *driver)
+static void take_nvdimm(const struct device *device)
 {
-	char devices[128], bind[128];
+	char path[300], bind[128], *start;
+	glob_t found;
 
-	for_each_device("/sys/bus/nd/drivers/nd_pmem/namespace*", "none",
-			"/sys/bus/nd/drivers/nd_pmem/unbind");
-	snprintf(devices, sizeof(devices), "/sys/bus/platform/devices/%s.*", driver);
-	snprintf(bind, sizeof(bind), "/sys/bus/platform/drivers/%s/bind", driver);
-	for_each_device(devices, "driver", bind);
+	/* other devices of nd_pmem stay where they are */
+	if (!glob("/sys/bus/nd/drivers/nd_pmem/namespace*", 0, NULL, &found)) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			snprintf(path, sizeof(path), "%s/resource", found.gl_pathv[i]);
+			start = slurp(path, NULL);
+			if (start && strtoull(start, NULL, 0) == strtoull(device->key, NULL, 0))
+				put("/sys/bus/nd/drivers/nd_pmem/unbind", strrchr(found.gl_pathv[i], '/') + 1);
+			free(start);
+		}
+		globfree(&found);
+	}
+	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s.*", device->driver);
+	snprintf(bind, sizeof(bind), "/sys/bus/platform/drivers/%s/bind", device->driver);
+	for_each_device(path, "driver", bind);
 }
 
 /* Make the link of the device of one line, as soon as the kernel shows it. */
@@ -169,7 +179,7 @@ static int link_device(const char *line, int *waited)
 			return -1;
 		}
 		if (dax && !strncmp(device.name, "nvdimm", 6))
-			take_nvdimm(device.driver);
+			take_nvdimm(&device);
 		usleep(20000);
 		*waited += 20;
 	}
