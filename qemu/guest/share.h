@@ -75,6 +75,13 @@ static inline long long share_counter(const char *device, const char *name)
 	return share_number(path, 0);
 }
 
+/** share_settled - a work frees what nobody has any more: wait for it, so many seconds at most */
+static inline void share_settled(int seconds)
+{
+	for (int tries = 0; tries < 100 * seconds && share_counter(NULL, "cached_bytes"); tries++)
+		usleep(10000);
+}
+
 /** share_disk_reads - bytes that have been read from a disk */
 static inline long long share_disk_reads(const char *device)
 {

@@ -6,11 +6,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,6 +87,19 @@ static inline int entries_of(const char *path)
 	n = errno ? -errno : n;
 	closedir(dir);
 	return n;
+}
+
+/** place_of - where on its device the first byte of a file is, by FIEMAP, or -1 */
+static inline int64_t place_of(const char *path)
+{
+	struct { struct fiemap map; struct fiemap_extent extent; } f = {
+		.map = { .fm_length = ~0ULL, .fm_extent_count = 1 },
+	};
+	int fd = open(path, O_RDONLY);
+	int rc = ioctl(fd, FS_IOC_FIEMAP, &f);
+
+	close(fd);
+	return rc || !f.map.fm_mapped_extents ? -1 : (int64_t)f.extent.fe_physical;
 }
 
 /** sums_ok - are the files of a folder those of its SHA256SUMS? */

@@ -11,13 +11,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -36,19 +33,6 @@
 static volatile char *bad_address;
 /* of the device that was mounted last */
 static uint64_t first_frame;
-
-/* Return: where on its device the first byte of @path is, or -1. */
-static int64_t place_of(const char *path)
-{
-	struct { struct fiemap map; struct fiemap_extent extent; } f = {
-		.map = { .fm_length = ~0ULL, .fm_extent_count = 1 },
-	};
-	int fd = open(path, O_RDONLY);
-	int rc = ioctl(fd, FS_IOC_FIEMAP, &f);
-
-	close(fd);
-	return rc || !f.map.fm_mapped_extents ? -1 : (int64_t)f.extent.fe_physical;
-}
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {

@@ -7,12 +7,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -24,14 +21,9 @@ static char page[4096];
 /* Return: the sector where @path begins, or -1. */
 static long sector_of(const char *path)
 {
-	struct { struct fiemap map; struct fiemap_extent extent; } f = {
-		.map = { .fm_length = ~0ULL, .fm_extent_count = 1 },
-	};
-	int fd = open(path, O_RDONLY);
-	int rc = ioctl(fd, FS_IOC_FIEMAP, &f);
+	int64_t place = place_of(path);
 
-	close(fd);
-	return rc || !f.map.fm_mapped_extents ? -1 : (long)(f.extent.fe_physical / 512);
+	return place < 0 ? -1 : (long)(place / 512);
 }
 
 /* Report a page as bad, as a scrubber does. */

@@ -240,9 +240,7 @@ static void leaving(void)
 	ktap_ok(sums_ok("/mnt/a"), "content of the first one");
 	ktap_ok(!umount("/mnt/a"), "unmount the first one (%s)", strerror(errno));
 	drop_caches("3");
-	/* a work frees what nobody has any more */
-	for (int tries = 0; tries < 100 && share_counter(NULL, "cached_bytes"); tries++)
-		usleep(100000);
+	share_settled(10);
 	ktap_eq(shared_inodes(), 0, "no shared inode is left");
 	ktap_ok(ktap_is(share_counter(NULL, "attached"), ==, 0) && ktap_is(share_counter(NULL, "cached_bytes"), ==, 0) &&
 		ktap_is(share_counter(NULL, "saved_bytes"), ==, 0), "and nothing is counted as cached");
