@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . ci/tap.sh
 
-unset MAKEFLAGS MFLAGS IMAGE ROOTFS BASE UTILS_BASE FLAVOUR LINUX_SRC EROFS_UTILS_SRC
+unset IMAGE ROOTFS BASE UTILS_BASE FLAVOUR LINUX_SRC EROFS_UTILS_SRC
 export BUILD=$T/build
 # Every target asks which packages are there before it does anything else.
 mkdir "$T/bin"

@@ -4,7 +4,7 @@
 # ci/prove-fixes and ci/faults on a base that is made up, where a kernel is its sources
 # and a test fails if they have a word: what proves something, and what does not.
 set -u
-unset MAKEFLAGS MFLAGS MAKELEVEL BASE UTILS_BASE BUILD TINY_SRC ONLY ONLY_BASES
+unset BASE UTILS_BASE BUILD TINY_SRC ONLY ONLY_BASES
 cd "$(dirname "$0")/../.." || exit 1
 . ci/tap.sh
 

@@ -8,7 +8,6 @@
 # What was proved once for the same patches, base and compiler is kept in
 # build/check, so that a second run is quick.
 set -u
-unset MAKEFLAGS MFLAGS
 cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=$PWD/build}"
 . ci/tap.sh

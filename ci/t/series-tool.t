@@ -5,7 +5,7 @@
 # Documentation/workflow.md says, its series are made, changed and written back, and
 # what is wrong with them is said.
 set -u
-unset MAKEFLAGS MFLAGS MAKELEVEL BASE UTILS_BASE BUILD TINY_SRC
+unset BASE UTILS_BASE BUILD TINY_SRC
 cd "$(dirname "$0")/../.." || exit 1
 . ci/tap.sh
 

@@ -7,7 +7,6 @@
 #
 # What was proved once for the same patches and sources is kept in build/check.
 set -u
-unset MAKEFLAGS MFLAGS
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
 : "${BUILD:=$PWD/build}"

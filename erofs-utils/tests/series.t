@@ -10,7 +10,6 @@
 # has another compiler and sanitizers, are compared.  "make check-utils-series" builds
 # all.  What was proved once for the same sources and compilers is kept in build/check.
 set -u
-unset MAKEFLAGS MFLAGS
 cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=$PWD/build}"
 . ci/tap.sh

@@ -339,6 +339,9 @@ static void dropper(unsigned int seed)
 	}
 }
 
+#define BREAKER		(NR_MOUNTS + NR_READERS + NR_VICTIMS)
+#define NR_PROCESSES	(BREAKER + 2)	/* and the dropper */
+
 static pid_t start(int i, unsigned int seed)
 {
 	pid_t pid = fork();
@@ -354,13 +357,12 @@ static pid_t start(int i, unsigned int seed)
 		reader(seed);
 	if (i < NR_READERS + NR_VICTIMS)
 		killer(seed);
-	if (i == NR_READERS + NR_VICTIMS)
+	if (i == BREAKER - NR_MOUNTS)
 		breaker(seed);
 	dropper(seed);
 	_exit(0);
 }
 
-#define NR_PROCESSES	(NR_MOUNTS + NR_READERS + NR_VICTIMS + 2)
 
 /* Has an older mount whose disk is good been counted as failed? Little memory is no reason. */
 static bool has_failed(void)
@@ -407,6 +409,12 @@ static bool epoch(int seconds, unsigned int seed)
 			ktap_note("process %d ended with status %#x", i, status);
 			good = false;
 		}
+	}
+	/* The breaker first: what it is about to do would let the disks hang again. */
+	if (pids[BREAKER]) {
+		kill(pids[BREAKER], SIGKILL);
+		waitpid(pids[BREAKER], NULL, 0);
+		pids[BREAKER] = 0;
 	}
 	for (int i = 0; i < NR_PROCESSES; i++)
 		if (pids[i])
