@@ -183,8 +183,10 @@ static void mounter(int i, unsigned int seed)
 			starve(0);
 		if (!err)
 			count(&done->mounts);
-		else if (err != EBUSY && !excused(i, err, hungry))
-			_exit(100 + err % 100);
+		else if (err != EBUSY && !excused(i, err, hungry)) {
+			ktap_note("mount %s%s: %s", mounts[i].source, hungry ? " with little memory" : "", strerror(err));
+			_exit(4);
+		}
 		pause_ms(rand_r(&seed) % 400);
 		/* lazily: the last close of a reader unmounts it */
 		umount2(dir, rand_r(&seed) % 2 ? MNT_DETACH : 0);
