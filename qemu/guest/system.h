@@ -73,6 +73,13 @@ static inline void drop_caches(const char *what)
 		perror("drop_caches");
 }
 
+/** drop_inodes - reclaim those that nobody uses: dentries, then their inodes, then those that have lost their DAX entries */
+static inline void drop_inodes(void)
+{
+	for (int i = 0; i < 3; i++)
+		drop_caches("2");
+}
+
 /** entries_of - read a folder. Return: how many entries it has, or -errno */
 static inline int entries_of(const char *path)
 {

@@ -34,11 +34,11 @@
 /* the page that is lost: the fourth of the second 2 MiB */
 #define LOST		(HUGE + 3 * PAGE)
 
-/* Map 2 MiB of @fd from @offset on where no large page fits. Return: the faults, or -1. */
-static long faults_unaligned(int fd, off_t offset)
+/* Map 2 MiB of @fd from @offset on, @shift bytes behind an address for a large page. Return: the faults, or -1. */
+static long faults_at(int fd, off_t offset, unsigned long shift)
 {
 	char *room = mmap(NULL, 3 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uintptr_t at = ((uintptr_t)room + HUGE - 1) / HUGE * HUGE + PAGE;
+	uintptr_t at = ((uintptr_t)room + HUGE - 1) / HUGE * HUGE + shift;
 	volatile char *p = mmap((void *)at, HUGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, offset);
 	long faults = -1;
 
@@ -91,7 +91,7 @@ int main(void)
 	mapped = number_in("/sys/fs/erofs/%s/dax/mapped_bytes", name);
 	ktap_eq(mapped, SIZE, "and %ld bytes that are mapped", mapped);
 
-	took = faults_unaligned(fd, 4 * HUGE);
+	took = faults_at(fd, 4 * HUGE, PAGE);
 	ktap_ok(ktap_is(took, >, 0) && ktap_is(took, <=, (long)(HUGE / PAGE / AROUND + STRAY_FAULTS)),
 		"%ld faults map 2 MiB of it at another alignment", took);
 
@@ -113,6 +113,22 @@ int main(void)
 	ktap_ok(ktap_is(pread(fd, &c, 1, HUGE), ==, 1) && ktap_is(c, ==, 2) &&
 		ktap_is(pread(fd, &c, 1, LOST - PAGE), ==, 1), "and data before it");
 	munmap((void *)p, SIZE);
+	close(fd);
+
+	/* What is documented as a limit: small entries stay as long as the inode. */
+	drop_inodes();
+	fd = open("/mnt/file", O_RDONLY);
+	took = faults_at(fd, 8 * HUGE, PAGE);
+	ktap_ok(ktap_is(took, >, 0) && ktap_is(took, <=, (long)(HUGE / PAGE / AROUND + STRAY_FAULTS)),
+		"%ld faults for a first user that maps 2 MiB unaligned", took);
+	took = faults_at(fd, 8 * HUGE, 0);
+	ktap_ok(ktap_is(took, >, 0) && ktap_is(took, <=, (long)(HUGE / PAGE / AROUND + STRAY_FAULTS)),
+		"%ld faults for the next, who maps them aligned", took);
+	close(fd);
+	drop_inodes();
+	fd = open("/mnt/file", O_RDONLY);
+	took = faults_at(fd, 8 * HUGE, 0);
+	ktap_ok(ktap_is(took, >, 0) && ktap_is(took, <=, STRAY_FAULTS), "%ld when the inode was reclaimed", took);
 	close(fd);
 	ktap_ok(!umount("/mnt"), "unmount");
 	return ktap_end();

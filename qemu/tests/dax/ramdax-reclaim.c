@@ -41,17 +41,6 @@ static volatile char *touch(const char *path, size_t *len)
 	return p;
 }
 
-static void shrink(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-
-	/* dentries, then their inodes, then those that have lost their entries */
-	for (int i = 0; i < 3; i++)
-		if (write(fd, "2", 1) != 1)
-			break;
-	close(fd);
-}
-
 int main(void)
 {
 	volatile char *kept;
@@ -70,12 +59,12 @@ int main(void)
 	}
 	ktap_ok(mapped_bytes() >= (long)total, "files are mapped: %ld bytes", mapped_bytes());
 	kept = touch("/mnt/twice", &len);
-	shrink();
+	drop_inodes();
 	ktap_ok(mapped_bytes() == (long)((len + PAGE - 1) / PAGE * PAGE), "only what is in use stays: %ld bytes",
 		mapped_bytes());
 	ktap_ok(kept[len - 1] == kept[len / 2 - 1], "it can be used");
 	munmap((void *)kept, len);
-	shrink();
+	drop_inodes();
 	ktap_ok(!mapped_bytes(), "nothing stays: %ld bytes", mapped_bytes());
 	kept = touch("/mnt/twice", &len);
 	ktap_ok(kept[len - 1] == kept[len / 2 - 1], "it can be mapped again");

@@ -184,7 +184,8 @@ static void mounter(int i, unsigned int seed)
 		if (!err)
 			count(&done->mounts);
 		else if (err != EBUSY && !excused(i, err, hungry)) {
-			ktap_note("mount %s%s: %s", mounts[i].source, hungry ? " with little memory" : "", strerror(err));
+			ktap_note("mount %s%s: %s; it %s there", mounts[i].source, hungry ? " with little memory" : "", strerror(err),
+				  access(mounts[i].source, F_OK) ? "is not" : "is");
 			_exit(4);
 		}
 		pause_ms(rand_r(&seed) % 400);
