@@ -30,6 +30,14 @@ fails "dump of a directory" "isn't a regular file" "$DUMP" --fingerprint --path=
 fails "dump of what is not there" "read inode failed" "$DUMP" --fingerprint --path=/nope "$T/img"
 fails "--json alone" "is for --fingerprint and --sharing" "$DUMP" --json "$T/img"
 
+fails "exit status: a path that is not there" "read inode failed" "$DUMP" --path=/nope "$T/img"
+fails "exit status: contents of what is not there" "read inode failed" "$DUMP" --cat --path=/nope "$T/img"
+fails "exit status: an inode that is not there" "read inode failed" "$DUMP" --nid=99999999 "$T/img"
+fails "exit status: extents of nothing" "needs --nid or --path" "$DUMP" -e "$T/img"
+mkimg --chunksize=4096 "--blobdev=$T/blob" "$T/elsewhere" "$T/small"
+fails "exit status: contents that are not there" "read file failed" "$DUMP" --cat --path=/text "$T/elsewhere"
+check "exit status: all is well" "$DUMP" -S --path=/text -e "$T/img"
+
 # --- sharing: three images whose overlap is known
 mkdir -p "$T"/s/{a,b,c}
 head -c 100000 /dev/urandom > "$T/s/a/all"
@@ -108,6 +116,27 @@ ids()
 check "sharing: the text names images by numbers, two by two, and that of each file" ids
 hundred() { timeout 20 "$DUMP" --sharing $(yes "$T/a.img" | head -n 100) --json 2> /dev/null > "$T/json" && [ "$(grep -c '"image"' "$T/json")" -ge 100 ]; }
 check "sharing: 100 images" hundred
+devices()
+{
+	mkimg --chunksize=4096 "--blobdev=$T/b3.blob" "$T/b3.img" "$T/s/b" &&
+		mkimg --chunksize=4096 "--blobdev=$T/c3.blob" "$T/c3.img" "$T/s/c" &&
+		"$DUMP" --sharing --json "--device=$T/b3.blob" "--device=$T/c3.blob" "$T/b3.img" "$T/a.img" "$T/c3.img" > "$T/json" || return 1
+	python3 - "$T/json" <<-'END'
+	import json, sys
+	d = json.load(open(sys.argv[1]))["domains"][0]
+	assert d["saved_bytes"] == 2 * 102400 + 53248 + 8192, d
+	assert [i["hashed_files"] for i in d["images"]] == [3, 0, 3], d["images"]
+	END
+}
+check "sharing: images whose data is on other devices" devices
+fails "sharing: one device of two" "give all images' with --device" "$DUMP" --sharing "--device=$T/b3.blob" "$T/b3.img" "$T/c3.img"
+fails "sharing: no device" "name these with --device" "$DUMP" --sharing "$T/b3.img"
+fails "sharing: a device too many" "c3.blob is a device of no image" "$DUMP" --sharing "--device=$T/b3.blob" "--device=$T/c3.blob" "$T/b3.img"
+fails "a device that is not there" "failed to open $T/nope: " "$DUMP" --fingerprint "--device=$T/nope" "$T/b3.img"
+for tool in "$DUMP" "$FSCK"; do
+	# shellcheck disable=SC2046
+	fails "300 devices: $(basename "$tool")" "more than 256 devices" "$tool" $(yes -- "--device=$T/b3.blob" | head -n 300) "$T/b3.img"
+done
 fails "sharing: no image" "missing argument" "$DUMP" --sharing
 fails "sharing: a domain without images" "NAME=IMAGE" "$DUMP" --domain=x
 fails "sharing: no such image" "failed to open" "$DUMP" --sharing "$T/nope"
@@ -150,6 +179,7 @@ fails "fsck takes no name" "doesn't allow an argument" "$FSCK" --fingerprint=use
 fails "a domain whose image has no name" "an image without a name" "$DUMP" --domain="x=$T/a.img,,$T/b.img"
 fails "a domain without a name" "NAME=IMAGE" "$DUMP" --domain="=$T/a.img"
 fails "--sharing and --fingerprint" "works with" "$DUMP" --sharing --fingerprint "$T/a.img"
-fails "merging images with inline data" "can be merged" "$MKFS" --quiet --fingerprint "$T/f.img" "$T/a.img" "$T/c.img"
+mkimg -zlz4 "$T/z.img" "$T/small" 2> /dev/null
+fails "merging compressed images" "is compressed" "$MKFS" --quiet --fingerprint "$T/f.img" "$T/z.img" "$T/c.img"
 
 done_testing

@@ -169,7 +169,7 @@ drops()
 		grep "has no digests, so those of" "$T/msg"
 }
 check "merge says that it drops fingerprints if not" drops
-fails "merge of an image whose data is elsewhere and has no fingerprints" "make the source image with --fingerprint" \
+fails "merge of an image whose data is elsewhere and has no fingerprints" "say where with --device" \
 	bash -c 'rm -f "$1/img" "$1/i"; "$2" --quiet --tar=i "$1/i" "$1/tree.tar" && "$2" --fingerprint --quiet "$1/img" "$1/i"' - "$T" "$MKFS"
 
 # --- incremental builds
