@@ -30,6 +30,17 @@ fuzz-build: packages
 # erofs-utils/tests/fuzz.t is part of the checks.
 check: fuzz-build
 
+# The packaging of the base's own release, which is fetched with its sources.
+UTILS_DEBIAN = $(BUILD)/cache/$(patsubst %.orig.tar.gz,%,$(call field,FILE))-$(lastword $(subst -, ,$(call field,VERSION))).debian.tar.xz
+field = $(shell sed -n 's/^$(1)=//p' erofs-utils/$(UTILS_BASE).base)
+UTILS_VERSION ?= $(call field,VERSION)+ramdax$(call changed,patches/$(UTILS_BASE) erofs-utils/deb)
+
+.PHONY: utils-deb
+utils-deb: build-root ## utils-deb: the patched erofs-utils as packages for Debian 13 (build/packages)
+	@ci/whole ci/series tree $(UTILS_BASE)
+	@ci/series fetch $(UTILS_BASE) > /dev/null
+	@ci/whole erofs-utils/deb/build $(UTILS_TREE) $(UTILS_DEBIAN) $(BUILD_ROOT) $(PACKAGES_OUT) $(UTILS_VERSION)
+
 FUZZ_SECONDS ?= 1800
 
 .PHONY: fuzz-utils

@@ -1,5 +1,7 @@
 # Guest kernels: tinyconfig and the fragments in kernel/config.
 
+include kernel/dkms/dkms.mk
+
 FLAVOUR ?= fast
 FLAVOURS := fast debug
 $(call check_word,FLAVOUR,$(FLAVOURS))

@@ -53,6 +53,16 @@ arguments-test:
 test: guest kselftests ## test: run the guest tests of T (default: all) on FLAVOUR
 	@qemu/vm test --flavour $(FLAVOUR) $(or $(T),--all)
 
+# A whole Debian 13 with its own kernel: both packages installed, used, upgraded, removed.
+STOCK_ROOT := $(BUILD)/roots/stock
+.PHONY: test-stock
+test-stock: dkms-deb utils-deb ## test-stock: boot Debian 13 with its own kernel, install the packages, run containers
+	@ci/whole ci/debian-root make trixie $(STOCK_ROOT) ci/roots/stock.txt
+	@ci/whole kernel/dkms/build $(KERNEL_TREE) $(BUILD_ROOT) $(BUILD)/stock/former $(DKMS_VERSION)~former > /dev/null
+	@ci/whole qemu/stock/disk $(STOCK_ROOT) $(BUILD)/stock/disk $(BUILD)/stock/former/erofs-ramdax-dkms_*.deb \
+		$(DKMS_DEB) $(PACKAGES_OUT)/erofs-utils_$(UTILS_VERSION)_*.deb
+	@ci/whole qemu/stock/run $(BUILD)/stock/disk $(BUILD)/stock/figures.json
+
 STRESS ?= 900
 .PHONY: stress arguments-stress
 arguments-stress:

@@ -375,7 +375,7 @@ int main(void)
 		send_error("signalfd: %s (CONFIG_SIGNALFD?)", strerror(errno));
 	else if (!argv || !argv[0])
 		send_error("/harness/argv names no command");
-	else if (requests.fd >= 0 && !link_devices()) {
+	else if (requests.fd >= 0 && !load_modules() && !link_devices()) {
 		port_write(start, strlen(start));
 		pid = start_command(argv, tty);
 		if (pid < 0)

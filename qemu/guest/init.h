@@ -4,6 +4,7 @@
  *
  * init.c          the command, the host, the programs that ask for something
  * init-devices.c  /dev/harness
+ * init-modules.c  modules of a kernel that has drivers as such
  * init-mounts.c   what is mounted before the command, and unmounted after it
  * init-io.c       small files, lines, JSON
  */
@@ -52,6 +53,11 @@ void mount_initial(void);
  * a file system is to be seen.
  */
 void unmount_rest(void);
+
+/* -- init-modules.c */
+
+/* Load what the harness gave. Return: 0, or -1 after telling the host what cannot be loaded. */
+int load_modules(void);
 
 /* -- init-devices.c */
 

@@ -117,9 +117,22 @@ def check_kernel(path):
         raise HarnessError(f"{path} is no x86 kernel (bzImage)")
 
 
+def _build_of(kernel):
+    """The folder in which a bzImage was built."""
+    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(kernel)), "../../.."))
+
+
+def kernel_modules(kernel):
+    """Modules that a guest loads first, in that order: those in modules/ of a kernel's build."""
+    folder = os.path.join(_build_of(kernel), "modules")
+    if not os.path.isdir(folder):
+        return []
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".ko"))
+
+
 def kernel_config(kernel):
     """Options of a kernel as a dict, from the .config of its build; None if there is none."""
-    path = os.path.join(os.path.dirname(os.path.abspath(kernel)), "../../..", ".config")
+    path = os.path.join(_build_of(kernel), ".config")
     try:
         with open(path, encoding="utf-8") as stream:
             return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", stream.read(), re.MULTILINE))

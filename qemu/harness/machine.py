@@ -7,7 +7,7 @@ import subprocess
 
 from . import cpio
 from .device import CARVEOUT_PARAMETER
-from .host import GIB, MIB, HarnessError, round_up
+from .host import GIB, MIB, HarnessError, kernel_modules, round_up
 
 PORT_NAME = "erofs-ramdax"       # as in qemu/guest/init.c
 # Code that emulation keeps, in MiB, and the same for guests with little memory.
@@ -150,7 +150,8 @@ def initramfs(guest):
             own.file(f"/harness/mount/{device.name}", _mount_script(device))
     if guest.tty:
         own.file("/harness/tty", b"/dev/hvc0")
-    for host, inside in guest.files:
+    modules = [(path, "/harness/modules/" + os.path.basename(path)) for path in kernel_modules(guest.kernel)]
+    for host, inside in modules + guest.files:
         try:
             own.copy(host, inside)
         except OSError as error:
