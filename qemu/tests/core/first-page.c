@@ -12,6 +12,7 @@
  * device: blk:lzma
  * device: blk:deflate
  * device: blk:lz4
+ * flavours: fast
  *
  * By a page fault without readahead, since there the whole extent of the page is looked up
  * and read, and from each page that lookup starts elsewhere in the index.  The end of
