@@ -32,7 +32,7 @@ check: fuzz-build
 
 # The packaging of the base's own release, which is fetched with its sources.
 UTILS_DEBIAN = $(BUILD)/cache/$(patsubst %.orig.tar.gz,%,$(call field,FILE))-$(lastword $(subst -, ,$(call field,VERSION))).debian.tar.xz
-field = $(shell sed -n 's/^$(1)=//p' erofs-utils/$(UTILS_BASE).base)
+field = $(call field_of,$(1),erofs-utils/$(UTILS_BASE).base)
 UTILS_VERSION ?= $(call field,VERSION)+ramdax$(call changed,patches/$(UTILS_BASE) erofs-utils/deb)
 
 .PHONY: utils-deb

@@ -5,7 +5,6 @@
 # module builds without a warning for Debian 13's newest kernel, and shares there.
 # DKMS_ALL=1: for each of its kernels, and lintian on all packages.
 set -u
-unset MAKEFLAGS MFLAGS
 cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=$PWD/build}"
 export BUILD

@@ -5,8 +5,9 @@ PACKAGES_OUT := $(BUILD)/packages
 BUILD_ROOT := $(BUILD)/roots/build
 # The date of the last change to what a package is made of: a later package is an upgrade.
 changed = $(shell TZ=UTC git log -1 --date=format-local:%Y%m%d.%H%M --format=%cd -- $(1))
-version_of = $(shell sed -n 's/^VERSION=//p' $(1))
-DKMS_VERSION ?= $(firstword $(subst -, ,$(call version_of,kernel/$(BASE).base)))+ramdax$(call changed,patches/$(BASE) kernel/dkms)
+# What the file of a base, kernel/NAME.base or erofs-utils/NAME.base, says of a field.
+field_of = $(shell sed -n 's/^$(1)=//p' $(2))
+DKMS_VERSION ?= $(firstword $(subst -, ,$(call field_of,VERSION,kernel/$(BASE).base)))+ramdax$(call changed,patches/$(BASE) kernel/dkms)
 
 .PHONY: build-root
 build-root: packages

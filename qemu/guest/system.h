@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/klog.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +81,21 @@ static inline void drop_inodes(void)
 {
 	for (int i = 0; i < 3; i++)
 		drop_caches("2");
+}
+
+/** die_with - in a child: be killed when its parent dies, also if that was before; @parent is its getpid() */
+static inline void die_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(0);
+}
+
+/** is_dax - does statx say that a file is accessed by DAX? */
+static inline bool is_dax(const char *path)
+{
+	struct statx stx;
+
+	return !statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &stx) && stx.stx_attributes & STATX_ATTR_DAX;
 }
 
 /** entries_of - read a folder. Return: how many entries it has, or -errno */

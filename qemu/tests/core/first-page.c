@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 #include "share.h"
 
 #define PAGE	4096
@@ -38,18 +39,6 @@
 #define LEAST	5	/* the one before the end of the file that stays is cut */
 
 static char want[BYTES];
-
-static int nr_cached(char *map)
-{
-	static unsigned char in[KEPT];
-	int n = 0;
-
-	if (mincore(map, KEPT * PAGE, in))
-		return -1;
-	for (int i = 0; i < KEPT; i++)
-		n += in[i] & 1;
-	return n;
-}
 
 /*
  * Fault in one page of a file of which only the end is cached.
@@ -65,11 +54,11 @@ static int first(int fd, size_t page)
 	map = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED || pipe(ends) || madvise(map, BYTES, MADV_RANDOM))
 		return 0;
-	if (nr_cached(map))
+	if (resident(map, KEPT * PAGE))
 		n = -1;
 	else if (write(ends[1], map + page * PAGE, PAGE) == PAGE && read(ends[0], got, PAGE) == PAGE &&
 		 !memcmp(got, want + page * PAGE, PAGE))	/* EFAULT instead of a signal */
-		n = nr_cached(map);
+		n = resident(map, KEPT * PAGE);
 	close(ends[0]);
 	close(ends[1]);
 	munmap(map, BYTES);

@@ -7,48 +7,23 @@
  * cpus: 2
  * timeout: 90
  */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 #include "system.h"
 
 #define SIZE 3000000
 
-static long long mapped_bytes(void)
+/* DAX mappings of the mount */
+static long mapped_bytes(void)
 {
-	static char path[300];
-	long long n = -1;
-	FILE *f;
-
-	if (!*path) {
-		DIR *d = opendir("/sys/fs/erofs");
-
-		for (struct dirent *e; (e = readdir(d)); ) {
-			char p[300];
-
-			snprintf(p, sizeof(p), "/sys/fs/erofs/%s/dax/mapped_bytes", e->d_name);
-			if (!access(p, R_OK))
-				strcpy(path, p);
-		}
-	}
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%lld", &n) != 1)
-		n = -2;
-	if (f)
-		fclose(f);
-	return n;
+	return number_in("/sys/fs/erofs/pmem0/dax/mapped_bytes");
 }
 
 int main(void)
@@ -74,10 +49,10 @@ int main(void)
 		}
 	}
 	for (end = time(NULL) + 25; time(NULL) < end; rounds++) {
-		unsigned char in = 0;
 		int fd = open("/mnt/f.3000000", O_RDONLY);
 		char *p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
-		long long n;
+		long n;
+		int in;
 
 		step = delay / 8 + 100;
 		madvise(p, SIZE, MADV_NOHUGEPAGE);
@@ -95,11 +70,11 @@ int main(void)
 		(void)*(volatile char *)(p + SIZE - 1);
 		while (*state)
 			;
-		mincore(p + SIZE / 4096 * 4096, 4096, &in);
+		in = resident(p + SIZE / 4096 * 4096, 4096);
 		n = mapped_bytes();
 		if (n < 3000000 && n > 200000)
 			partial++;
-		if (in && n == 0)
+		if (in > 0 && n == 0)
 			lost++;
 		if (n >= 2998272)
 			before++, delay += delay > 3000000 ? -2900000 : step;

@@ -44,13 +44,6 @@ static bool unbind(const char *name)
 	return write_to("/sys/bus/nd/drivers/nd_pmem/unbind", base);
 }
 
-static bool is_dax(const char *path)
-{
-	struct statx stx;
-
-	return !statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &stx) && stx.stx_attributes & STATX_ATTR_DAX;
-}
-
 /* A child that touches a page of @path after a byte comes by @go.  Return: its pid. */
 static pid_t toucher(const char *path, int go, volatile uint64_t *frame)
 {

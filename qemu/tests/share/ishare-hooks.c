@@ -148,6 +148,7 @@ struct answer {
 
 static void user_start(struct user *user, int n)
 {
+	const pid_t parent = getpid();
 	int in[2], out[2], fd;
 	char path[32], what;
 	unsigned char *code;
@@ -162,7 +163,7 @@ static void user_start(struct user *user, int n)
 		user->out = out[0];
 		return;
 	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	die_with(parent);
 	close(in[1]);
 	snprintf(path, sizeof(path), "%s/bin/busybox", dirs[n]);
 	fd = open(path, O_RDONLY);

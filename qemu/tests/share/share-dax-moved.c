@@ -8,28 +8,14 @@
  * device: pmem:base
  * timeout: 60
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 #include "share.h"
-
-static int present(char *p)
-{
-	unsigned char in[74];
-	int n = 0;
-
-	mincore(p, 300001, in);
-	for (int i = 0; i < 74; i++)
-		n += in[i] & 1;
-	return n;
-}
 
 int main(void)
 {
@@ -46,9 +32,9 @@ int main(void)
 	close(open("/c/f.300001", O_RDONLY));	/* attaches to what b feeds */
 	close(open("/a/f.300001", O_RDONLY));	/* founds a better one */
 	close(open("/c/f.300001", O_RDONLY));	/* moves to it */
-	before = present(p);
+	before = resident(p, 300001);
 	ktap_ok(!umount("/c"), "unmount the youngest");
-	after = present(p);
+	after = resident(p, 300001);
 	ktap_ok(before == 74 && after == 74, "mapped pages of b: %d before, %d after", before, after);
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();

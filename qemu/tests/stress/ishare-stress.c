@@ -287,12 +287,14 @@ static void reader(unsigned int seed)
 /* Start readers and kill them. */
 static void killer(unsigned int seed)
 {
+	const pid_t self = getpid();
+
 	for (;;) {
 		int status;
 		pid_t pid = fork();
 
 		if (!pid) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			die_with(self);
 			reader(seed);
 		}
 		seed += 1000;
