@@ -63,6 +63,7 @@ static inline int dax_dev_name(struct dax_device *dax_dev, char *name,
 }
 
 /* No fault-around: the handler maps the page of the fault, as in the stock module. */
+#define IOMAP_F_FAULT_AROUND	0
 static inline vm_fault_t dax_map_pages(struct vm_fault *vmf, pgoff_t start,
 				       pgoff_t end)
 {

@@ -10,10 +10,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "ktap.h"
+#include "sigbus.h"
 #include "system.h"
 
 static char page[4096];
@@ -46,11 +48,23 @@ static ssize_t read_at(const char *path, off_t offset)
 	return n;
 }
 
+/* Return: a new mapping of the first page, with which a read fault comes first. */
+static void *map_page(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	void *p = mmap(NULL, sizeof(page), PROT_READ, MAP_SHARED, fd, 0);
+
+	close(fd);
+	return p;
+}
+
 int main(void)
 {
 	long dir, file;
+	void *mapped;
 
 	ktap_begin();
+	sigbus_catch();
 	if (!ktap_ok(!mount("/dev/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount"))
 		return ktap_end();
 	dir = sector_of("/mnt/many");
@@ -63,7 +77,13 @@ int main(void)
 	ktap_ok(entries_of("/mnt/many") == -EIO, "it cannot be listed: %d", entries_of("/mnt/many"));
 	ktap_ok(access("/mnt/many/a", F_OK) && errno == EIO, "nothing can be looked up there");
 	ktap_ok(entries_of("/mnt/deep/a/b") == 3, "other directories can be listed");
+	mapped = map_page("/mnt/data.65536");
+	ktap_ok(!gives_sigbus(mapped), "the file can be mapped");
+	munmap(mapped, sizeof(page));
 	ktap_ok(scrub(file), "scrubbing finds the file bad");
+	mapped = map_page("/mnt/data.65536");
+	ktap_ok(gives_sigbus(mapped), "what was mapped before is not mapped again");
+	munmap(mapped, sizeof(page));
 	ktap_ok(read_at("/mnt/data.65536", 0) == -EIO, "its first page cannot be read");
 	ktap_ok(read_at("/mnt/data.65536", 4096) == sizeof(page), "its second page can be read");
 	ktap_ok(read_at("/mnt/data.1000003", 0) == sizeof(page), "other files can be read");
