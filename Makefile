@@ -21,6 +21,9 @@ check_number = $(if $(shell echo '$($(1))' | grep -xE '[1-9][0-9]*'),,$(error $(
 $(call check_word,BASE,$(call bases_of,kernel))
 $(call check_word,UTILS_BASE,$(call bases_of,erofs-utils))
 $(foreach v,LINUX_SRC EROFS_UTILS_SRC,$(if $($(v)),$(if $(wildcard $($(v))),,$(error $(v)=$($(v)) does not exist))))
+# These are for the harness, which reads them when the kernel is built.
+export ACCEL QEMU
+$(if $(ACCEL),$(call check_word,ACCEL,kvm tcg))
 BASES := $(call bases_of,kernel) $(call bases_of,erofs-utils)
 # Those that the user chose, if any.
 CHOSEN := $(strip $(foreach v,BASE UTILS_BASE,$(if $(filter command environment,$(origin $(v))),$($(v)))))
@@ -33,6 +36,10 @@ include kernel/kernel.mk
 include erofs-utils/utils.mk
 include qemu/qemu.mk
 include ci/ci.mk
+
+# A variable that no fragment uses or exports is mistyped.
+$(foreach v,$(foreach o,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(o)))),$(if $(shell grep -lE -- '[$$][({]$(v)[)}]|^export .*\<$(v)\>' $(MAKEFILE_LIST)),,\
+	$(error $(v)=$($(v)): no target takes this variable; "make help" lists those that there are)))
 
 # The user's arguments for a goal are checked by arguments-GOAL, if there is such a
 # target: before all that installs, unpacks or builds, as all of that begins with "packages".

@@ -42,6 +42,8 @@ check-series: packages ## check-series: round trip, applies, each patch builds, 
 .PHONY: prove-fixes arguments-prove-fixes
 arguments-prove-fixes:
 	@echo | grep -qE -- '$(ONLY)'; [ $$? -lt 2 ]
+	@cat ci/fixes.txt <(ls ci/mutants) | grep -qE -- '$(ONLY)' || \
+		{ echo "ONLY=$(ONLY) matches no fix of ci/fixes.txt and no file in ci/mutants" >&2; exit 1; }
 prove-fixes: packages utils guest ## prove-fixes: bring each fault back, and see its test fail; slow (ONLY=regex, BASE=: one base)
 	@ONLY='$(ONLY)' ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' ci/whole ci/check -v ci/prove-fixes
 

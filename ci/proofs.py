@@ -53,18 +53,26 @@ def subjects(base):
     return found
 
 
+def guest_test_says(name):
+    """What a guest test says that it shows."""
+    with open(guest_test(name), encoding="utf-8") as stream:
+        return next((match[1] for match in map(re.compile(r"\W*test: (.*\S)").match, stream) if match), "")
+
+
 class Proof:
     """One thing to be shown: `test` fails on the kernel of `flavour` that lacks it.
 
     name     the subject of a patch, or the name of a mutant's file
     mutant   path of the diff that brings the fault back; None: the patch is taken out
     bases    the bases that it is for; None: all of them
+    why      of a mutant: what the fault is
     point    what the failed result must match
     """
 
     def __init__(self, name, test, flavour="fast", mutant=None, bases=None, point=None):
         self.name, self.test, self.flavour = name, test, flavour
         self.mutant, self.bases, self.point = mutant, bases, re.compile(point or "")
+        self.why = ""
 
     def __str__(self):
         how = f"with {self.name}" if self.mutant else f'without "{self.name}"'
@@ -120,8 +128,10 @@ def read_mutant(path):
     for key in ("test", "why"):
         if key not in values:
             raise ProofError(f"its head lacks '# {key}: ...'")
-    return Proof(name, values["test"], values.get("flavour", "fast"), path,
-                 values["bases"].split() if "bases" in values else None, values.get("point"))
+    proof = Proof(name, values["test"], values.get("flavour", "fast"), path,
+                  values["bases"].split() if "bases" in values else None, values.get("point"))
+    proof.why = values["why"]
+    return proof
 
 
 def mutants():
@@ -145,6 +155,8 @@ def shown_by(kind, value):
         return None if os.path.exists(os.path.join(MUTANTS, value)) else f"there is no ci/mutants/{value}"
     if kind == "fix":
         return None if any(fix.name == value for fix in fixes()) else f"ci/fixes.txt has no fix '{value}'"
+    if kind == "open":
+        return None
     if kind == "documented":
         file, colon, words = value.partition(": ")
         path = os.path.join(TOP, file)
@@ -153,22 +165,21 @@ def shown_by(kind, value):
         with open(path, encoding="utf-8") as stream:
             text = " ".join(stream.read().split())
         return None if " ".join(words.split()) in text else f"{file} does not say '{words}'"
-    return f"'{kind}' is none of: test, mutant, fix, documented"
+    return f"'{kind}' is none of: test, mutant, fix, documented, open"
 
 
 def faults():
     """{number: [(kind, value), ...]} of ci/faults.txt, and all that is wrong with it."""
     found, problems = {}, []
     for number, line in lines_of(FAULTS):
-        match = re.fullmatch(r"([A-Z][1-9][0-9]*) :(?: +(\w+) +(.*))?", line)
+        match = re.fullmatch(r"([A-Z][1-9][0-9]*) : +(\w+) +(.*)", line)
         if not match:
-            problems.append(f"ci/faults.txt:{number}: write 'NUMBER :', or 'NUMBER : test|mutant|fix|documented ...'")
+            problems.append(f"ci/faults.txt:{number}: write 'NUMBER : test|mutant|fix|documented|open ...'")
             continue
         shown = found.setdefault(match[1], [])
-        if match[2]:
-            problem = shown_by(match[2], match[3])
-            shown.append((match[2], match[3]))
-            problems += [f"ci/faults.txt:{number}: {problem}"] if problem else []
+        problem = shown_by(match[2], match[3])
+        shown.append((match[2], match[3]))
+        problems += [f"ci/faults.txt:{number}: {problem}"] if problem else []
     problems += _gaps(found) + _strangers(found)
     return found, problems
 

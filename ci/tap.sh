@@ -44,7 +44,7 @@ check()
 	shift
 	"$@" > "$T/check.out" 2>&1 || status=$?
 	ok $status "$name"
-	[ $status = 0 ] || tail -n 30 "$T/check.out" | comment
+	[ $status = 0 ] || { tail -n 30 "$T/check.out"; echo "status $status: $*"; } | comment
 	return $status
 }
 

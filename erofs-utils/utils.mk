@@ -43,7 +43,9 @@ utils-deb: build-root ## utils-deb: the patched erofs-utils as packages for Debi
 
 FUZZ_SECONDS ?= 1800
 
-.PHONY: fuzz-utils
+.PHONY: fuzz-utils arguments-fuzz-utils
+arguments-fuzz-utils:
+	$(call check_number,FUZZ_SECONDS)
 fuzz-utils: utils fuzz-build ## fuzz-utils: fuzz fsck, dump and the tar reader, FUZZ_SECONDS=1800 each
 	@erofs-utils/tests/fuzz fsck $(FUZZ_SECONDS)
 	@erofs-utils/tests/fuzz dump $(FUZZ_SECONDS)

@@ -90,7 +90,7 @@ $(GUEST_OUT)/tests/%: qemu/tests/%.c qemu/guest/guest.c $(wildcard qemu/guest/*.
 
 $(GUEST_BASE): qemu/mkinitramfs qemu/harness/cpio.py $(GUEST_OUT)/init \
 	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh qemu/guest/dax.sh
-	@python3 -B $< $@ /bin/busybox $(filter-out %.py $<,$^)
+	@/usr/bin/python3 -B $< $@ /bin/busybox $(filter-out %.py $<,$^)
 
 # The golden image: a Debian root filesystem, or the user's own tree or image.
 ROOTFS_OUT := $(BUILD)/rootfs

@@ -56,6 +56,10 @@ head -c 2097152 /dev/zero > "$T/zero"
 # A superblock with blocks of 1 KiB.
 { head -c 1024 /dev/zero; printf '\342\341\365\340%08d\012' 0; head -c 3000 /dev/zero; } > "$T/small"
 
+r "GUEST=4: no target takes this variable" demo GUEST=4
+r "ACCEL=foo is not one of: kvm tcg" demo ACCEL=foo
+r "ONLY=no-such matches no fix" prove-fixes ONLY=no-such
+r "FUZZ_SECONDS=abc: write a number above 0" fuzz-utils FUZZ_SECONDS=abc
 for n in 0 257 x ""; do r "GUESTS=$n: write a number from 1 to 256" demo GUESTS="$n"; done
 r "'blk' is no kind of memory; choose from .*pmem" demo DEVICES=blk
 r 'name at least one kind of memory' demo DEVICES=" "

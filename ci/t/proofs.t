@@ -47,7 +47,7 @@ series()
 }
 check "a base with a series" series
 printf '%s : backends\n' 'a: one' 'a: two' > ci/fixes.txt
-echo 'S1 :' > ci/faults.txt
+echo 'S1 : open a thing' > ci/faults.txt
 # mutant NAME LINE WORD [HEAD-LINE...]
 mutant()
 {
@@ -114,12 +114,12 @@ fails "a host test that there is not" "no test 'ci/t/none.t'" wrong 'S1 : test c
 fails "a mutant that there is not" 'no ci/mutants/S9.diff' wrong 'S1 : mutant S9.diff'
 fails "a fix that there is not" "ci/fixes.txt has no fix 'x'" wrong 'S1 : fix x'
 fails "a document that does not say it" "README.md does not say 'no such words'" wrong 'S1 : documented README.md: no such words'
-fails "a number that is left out" 'lacks S2' wrong 'S3 :'
-fails "a line of another form" "write 'NUMBER :'" wrong 'S1 x'
+fails "a number that is left out" 'lacks S2' wrong 'S3 : open x'
+fails "a line of another form" "write 'NUMBER : test" wrong 'S1 x'
 cp "$T/faults" ci/faults.txt
 check "what there is" wrong 'S2 : test backends'
 check "a document that says it" wrong 'S2 : documented README.md: held once in memory'
-wrong 'M1 :' > /dev/null
+wrong 'M1 : open another thing' > /dev/null
 check "open ones are listed" grep -qx '2 faults, 1 open: M1' <(ci/faults | tail -n 1)
 cp "$T/faults" ci/faults.txt
 cp ci/mutants/S1-point.diff ci/mutants/S1-new.diff

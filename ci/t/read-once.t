@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Metadata in memory is read once: a plugin of QEMU counts each load of the kernel.
 

@@ -128,6 +128,19 @@ def cells_of(report, guest, count):
     return "".join("#" if m * 2 >= cell_bytes else "+" if m else "-" if t else "." for t, m in zip(touched, mapped))
 
 
+def users_in_words(report):
+    """Bytes by the number of guests that have mapped them; from nine guests on by halves of it."""
+    count = len(report["guests"])
+    below, words = count + 1, []
+    while below > 1:
+        least = below - 1 if count <= 8 or below > count else max(1, below // 2)
+        size = sum(by["bytes"] for by in report["mapped_by"] if least <= by["guests"] < below)
+        users = f"{least}" if below - least == 1 else f"{least} to {below - 1}"
+        words.append(f"{users}{' guests' * (least == count)}: {mib(size)}")
+        below = least
+    return words
+
+
 def print_parts(report):
     """Which kernel has which part of the image: its own page tables and the host's in one table."""
     print()
@@ -137,6 +150,4 @@ def print_parts(report):
     print(f"guest  {'0 %':<{CELLS // 2}}{'100 %':>{CELLS // 2}}  mapped now")
     for g in report["guests"]:
         print(f"{g['id']:>5}  {cells_of(report, g['id'], CELLS)}  {mib(g['image_mapped_bytes']):>10}")
-    print("Mapped by the programs of " + ", of ".join(
-        f"{by['guests']}{' guests' * (by['guests'] == len(report['guests']))}: {mib(by['bytes'])}"
-        for by in reversed(report["mapped_by"])) + ".")
+    print("Mapped by the programs of " + ", of ".join(users_in_words(report)) + ".")

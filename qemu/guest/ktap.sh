@@ -87,6 +87,6 @@ leaks()
 
 content() { (cd "$1" && sha256sum -c SHA256SUMS); }
 links() { (cd "$1" && find . -type l | sort | while read -r l; do echo "$l $(readlink "$l")"; done) | cmp - "$1/LINKS"; }
-said() { dmesg | grep -qE -e "$1"; }
+said() { dmesg | grep -qE -e "$1" || { echo "wanted from the kernel: $1; it said:"; dmesg | tail -n 15; return 1; }; }
 
 done_testing() { echo "1..$ktap_count"; }

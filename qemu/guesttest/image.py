@@ -13,6 +13,8 @@ from harness import HarnessError
 
 from .spec import RECIPES
 
+SEAL = os.path.join(RECIPES, "..", "seal")   # which recipes call
+
 
 def mkfs():
     """The mkfs.erofs to use: $MKFS, the project's own, or the system's."""
@@ -35,7 +37,7 @@ def make_image(recipe, *options):
     script = os.path.join(RECIPES, recipe)
     tool = mkfs()
     digest = hashlib.sha256(repr(options).encode())
-    for path in (script, tool):
+    for path in (script, SEAL, tool):
         with open(path, "rb") as stream:
             digest.update(hashlib.sha256(stream.read()).digest())
     folder = os.path.join(harness.build_dir(), "guest", "images")

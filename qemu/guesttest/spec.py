@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest test declares, and where tests are."""
+import difflib
 import os
 import re
 import shlex
@@ -158,7 +159,8 @@ def find(names):
     wanted = []
     for name in names:
         if name not in there and name not in members:
-            raise HarnessError(f"there is no guest test '{name}'; there are: {', '.join(there)}, and the groups "
-                               f"{', '.join(members)}. 'make new-test NAME=GROUP/{name}' makes it")
+            near = difflib.get_close_matches(name, [*there, *members], 3)
+            raise HarnessError(f"there is no guest test '{name}'" + f" (but {', '.join(near)})" * bool(near) +
+                               "; 'qemu/vm test --list' shows all, 'make new-test NAME=GROUP/NAME' makes one")
         wanted += members.get(name, [name])
     return [Spec(os.path.join(TESTS, there[name])) for name in (wanted or there)]

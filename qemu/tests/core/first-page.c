@@ -68,7 +68,8 @@ static int first(int fd, size_t page)
 int main(void)
 {
 	ktap_begin();
-	ktap_ok(share_plain("/dev/harness/blk0", "/mnt") && share_read("/mnt", NAME, want, BYTES) == BYTES && !umount("/mnt"),
+	ktap_ok(share_plain("/dev/harness/blk0", "/mnt") && ktap_is(share_read("/mnt", NAME, want, BYTES), ==, BYTES) &&
+		!umount("/mnt"),
 		"learn what the file has");
 	for (int i = 1; i <= 4; i++) {
 		static const char *const names[] = { "", "zstd", "lzma", "deflate", "lz4" };

@@ -38,7 +38,7 @@ static bool quick_umount(void)
 	double start = seconds_now();
 	int rc = umount("/mnt");
 
-	return ktap_ok(!rc && seconds_now() - start < 1, "unmount in less than a second");
+	return ktap_ok(!rc && ktap_is(seconds_now() - start, <, 1), "unmount in less than a second");
 }
 
 static void on_device(const char *what, const char *device, const char *options)

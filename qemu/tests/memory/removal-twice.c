@@ -38,6 +38,49 @@ static char *nd_name(const char *disk)
 	return realpath(path, real) ? strdup(basename(real)) : "none";
 }
 
+/* Open each file once, so that it has an inode. */
+static void open_all(void)
+{
+	DIR *d = opendir("/mnt");
+
+	for (struct dirent *e; (e = readdir(d)); ) {
+		char path[300];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "/mnt/%s", e->d_name);
+		if (!stat(path, &st) && S_ISREG(st.st_mode))
+			close(open(path, O_RDONLY));
+	}
+	closedir(d);
+}
+
+/* Read a file of sysfs until it is gone, whenever nobody else runs. */
+static void read_idly(const char *attr)
+{
+	struct sched_param param = { 0 };
+	char c[32];
+	int fd;
+
+	sched_setscheduler(0, SCHED_IDLE, &param);
+	while ((fd = open(attr, O_RDONLY)) >= 0 && read(fd, c, sizeof(c)) >= 0)
+		close(fd);
+	_exit(0);
+}
+
+/* Has a process ended well within five seconds?  If not, say how. */
+static bool unbound(pid_t pid)
+{
+	int status = 0, t;
+
+	for (t = 0; t < 50 && waitpid(pid, &status, WNOHANG) != pid; t++)
+		usleep(100000);
+	if (t == 50)
+		ktap_note("it hangs");
+	else if (status)
+		ktap_note("status %#x", status);
+	return t < 50 && !status;
+}
+
 int main(void)
 {
 	char real[2][PATH_MAX], options[PATH_MAX + 20], attr[300];
@@ -64,16 +107,7 @@ int main(void)
 			ok = false;
 			break;
 		}
-		DIR *d = opendir("/mnt");
-		for (struct dirent *e; (e = readdir(d)); ) {
-			char path[300];
-			struct stat st;
-
-			snprintf(path, sizeof(path), "/mnt/%s", e->d_name);
-			if (!stat(path, &st) && S_ISREG(st.st_mode))
-				close(open(path, O_RDONLY));
-		}
-		closedir(d);
+		open_all();
 		for (i = 0; i < 5; i++) {
 			pids[i] = fork();
 			if (pids[i])
@@ -81,21 +115,8 @@ int main(void)
 			if (i >= 3)
 				for (;;)
 					;
-			if (i == 2) {
-				struct sched_param p = { 0 };
-
-				sched_setscheduler(0, SCHED_IDLE, &p);
-				for (;;) {
-					char c[32];
-					int fd = open(attr, O_RDONLY);
-
-					if (fd < 0)
-						_exit(0);
-					if (read(fd, c, sizeof(c)) < 0)
-						_exit(0);
-					close(fd);
-				}
-			}
+			if (i == 2)
+				read_idly(attr);
 			while (!*go)
 				;
 			_exit(!write_to("/sys/bus/nd/drivers/nd_pmem/unbind", names[i]));
@@ -103,16 +124,8 @@ int main(void)
 		usleep(100000);
 		*go = 1;
 		for (i = 0; i < 2; i++) {
-			int t;
-
-			for (t = 0; t < 50 && waitpid(pids[i], &status, WNOHANG) != pids[i]; t++)
-				usleep(100000);
-			if (t < 50 && status) {
-				ktap_note("unbind: %#x", status);
-				ok = false;
-			}
-			if (t == 50) {
-				ktap_note("round %d: unbind %d hangs", rounds, i);
+			if (!unbound(pids[i])) {
+				ktap_note("round %d: unbind %d", rounds, i);
 				ok = false;
 			}
 		}

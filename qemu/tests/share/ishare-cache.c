@@ -242,7 +242,8 @@ static void leaving(void)
 	drop_caches("3");
 	share_settled(10);
 	ktap_eq(shared_inodes(), 0, "no shared inode is left");
-	ktap_ok(ktap_is(share_counter(NULL, "attached"), ==, 0) && ktap_is(share_counter(NULL, "cached_bytes"), ==, 0) &&
+	ktap_ok(ktap_is(share_counter(NULL, "attached"), ==, 0) &&
+		ktap_is(share_counter(NULL, "cached_bytes"), ==, 0) &&
 		ktap_is(share_counter(NULL, "saved_bytes"), ==, 0), "and nothing is counted as cached");
 }
 

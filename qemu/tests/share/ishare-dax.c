@@ -206,7 +206,8 @@ static void basics(void)
 	ktap_ok(is_from(p, LARGE, BASE, BASE), "a large file is mapped");
 	ktap_ok(ktap_is(share_counter(NULL, "dax_bytes"), >=, 3300000), "bytes are counted as shared on DAX");
 	ktap_ok(ktap_is(share_counter(NULL, "dax_saved_bytes"), >=, 3300000), "and as saved");
-	ktap_ok(ktap_is(share_counter(NULL, "cached_bytes"), ==, 0) && ktap_is(share_counter(NULL, "saved_bytes"), ==, 0),
+	ktap_ok(ktap_is(share_counter(NULL, "cached_bytes"), ==, 0) &&
+		ktap_is(share_counter(NULL, "saved_bytes"), ==, 0),
 		"and none of page cache");
 	munmap((void *)p, LARGE->size);
 	ktap_ok(sums_ok(dir[BASE]) && sums_ok(dir[NEXT]), "reads give the content");

@@ -201,7 +201,7 @@ int main(void)
 	touched = share_map("/a", CACHED, CACHED_BYTES);
 	madvise((void *)q, LARGE_BYTES, MADV_RANDOM);
 	madvise((void *)touched, CACHED_BYTES, MADV_RANDOM);
-	ktap_ok(fault_kind(touched, 0) == 'g', "the true image provides");
+	ktap_ok(ktap_is(fault_kind(touched, 0), ==, 'g'), "the true image provides");
 
 	start = seconds_now();
 	ktap_ok(share_unplug(old), "unplug its disk (%s)", strerror(errno));
@@ -213,20 +213,22 @@ int main(void)
 	younger_reads("/b", b[0], bl[0], false);
 	younger_reads("/c", b[1], bl[1], false);
 	/* now these are bytes of the younger mount */
-	ktap_ok(read_kind(bl[0], FAR, 0) == 'b', "the younger one provides");
+	ktap_ok(ktap_is(read_kind(bl[0], FAR, 0), ==, 'b'), "the younger one provides");
 	all_fail(large, q, FAR, "what the younger one has read");
 	all_fail(large, q, FAR - PAGE, "beside that");
 	ktap_ok(collapse_kind(large, FAR) == 'e', "nor by a huge page (got %c, want e)", collapse_kind(large, FAR));
-	ktap_ok(read_kind(fresh, 0, 0) == 'e', "a file that only the dead mount has open");
+	ktap_ok(ktap_is(read_kind(fresh, 0, 0), ==, 'e'), "a file that only the dead mount has open");
 	ktap_ok(open_kind("/a", CACHED) != 'o' && open_kind("/a", "f.8192") != 'o', "open(2) of files fails (got %c, %c)",
 		open_kind("/a", CACHED), open_kind("/a", "f.8192"));
 	/* pages that are mapped stay in the cache, and the dead mount's bytes in the mapping */
 	munmap((void *)touched, CACHED_BYTES);
 	drop_caches("1");
-	ktap_ok(read_kind(b[1], 8 * PAGE, 0) == 'b' && read_kind(a, 8 * PAGE, 0) == 'e', "once dropped, the younger ones read their own");
+	ktap_ok(ktap_is(read_kind(b[1], 8 * PAGE, 0), ==, 'b') && ktap_is(read_kind(a, 8 * PAGE, 0), ==, 'e'),
+		"once dropped, the younger ones read their own");
 	all_fail(a, p, 8 * PAGE, "that, through the dead one");
 	drop_caches("3");
-	ktap_ok(read_kind(a, 0, 0) == 'e' && read_kind(large, FAR, 0) == 'e', "the dead one fails");
+	ktap_ok(ktap_is(read_kind(a, 0, 0), ==, 'e') && ktap_is(read_kind(large, FAR, 0), ==, 'e'),
+		"the dead one fails");
 
 	munmap((void *)p, CACHED_BYTES);
 	munmap((void *)q, LARGE_BYTES);

@@ -230,7 +230,7 @@ static void younger_hangs(const char *old, const char *young, const char *third)
 	pipe_end = spliced("/c", "f.65536");
 	ktap_ok(share_within(MOUNT_SOON, share_umount, "/c", ""), "unmount a healthy one in %.0f s, a page of it in a pipe",
 		MOUNT_SOON);
-	ktap_ok(read(pipe_end, page, PAGE) == PAGE && !memcmp(page, good, PAGE), "the page is right");
+	ktap_ok(ktap_is(read(pipe_end, page, PAGE), ==, PAGE) && !memcmp(page, good, PAGE), "the page is right");
 	close(pipe_end);
 	soon(mounts, third, "/c", "mount it again");
 	healthy("/c", "mounted again");

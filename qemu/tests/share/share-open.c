@@ -48,7 +48,8 @@ static void others_pages(void)
 	int fd;
 
 	ktap_ok(share_mount(old_disk, "/a", NULL) && share_mount(young_disk, "/b", NULL), "mount an older and a younger image");
-	ktap_ok(share_read("/b", LARGE, got, LARGE_BYTES) == LARGE_BYTES && !memcmp(got, good, LARGE_BYTES),
+	ktap_ok(ktap_is(share_read("/b", LARGE, got, LARGE_BYTES), ==, LARGE_BYTES) &&
+		!memcmp(got, good, LARGE_BYTES),
 		"the younger one reads a large file");
 	locked = share_map("/b", LARGE, LARGE_BYTES);
 	mapped = share_map("/b", MEDIUM, MEDIUM_BYTES);
@@ -65,8 +66,10 @@ static void others_pages(void)
 		resident(locked, LARGE_BYTES));
 	ktap_ok(resident(mapped, MEDIUM_BYTES) == 74, "and all that is mapped (got %d pages, want 74)",
 		resident(mapped, MEDIUM_BYTES));
-	ktap_ok(f[0] == frames(locked, LARGE_BYTES) && f[1] == frames(mapped, MEDIUM_BYTES), "they are the same pages");
-	ktap_ok(pread(fd, got, LARGE_BYTES, 0) == LARGE_BYTES && !memcmp(got, good, LARGE_BYTES), "the younger one reads on");
+	ktap_ok(ktap_is(f[0], ==, frames(locked, LARGE_BYTES)) && ktap_is(f[1], ==, frames(mapped, MEDIUM_BYTES)),
+		"they are the same pages");
+	ktap_ok(ktap_is(pread(fd, got, LARGE_BYTES, 0), ==, LARGE_BYTES) && !memcmp(got, good, LARGE_BYTES),
+		"the younger one reads on");
 	ktap_ok(share_disk_reads(young_disk) == young, "that needs nothing of its disk (got %lld bytes, want 0)",
 		share_disk_reads(young_disk) - young);
 
@@ -95,17 +98,19 @@ static void others_pages(void)
 	}
 	ktap_ok(share_disk_reads(young_disk) == young, "nor with its inodes reclaimed (got %lld bytes, want 0)",
 		share_disk_reads(young_disk) - young);
-	ktap_ok(f[0] == frames(locked, LARGE_BYTES), "they are the same pages");
+	ktap_ok(ktap_is(f[0], ==, frames(locked, LARGE_BYTES)), "they are the same pages");
 	ktap_note("the younger disk has read %lld bytes since the older one opened the file", share_disk_reads(young_disk) - was);
 
 	munmap((void *)locked, LARGE_BYTES);
 	munmap((void *)mapped, MEDIUM_BYTES);
 	close(fd);
 	share_read("/b", LARGE, got, LARGE_BYTES);
-	ktap_ok(share_disk_reads(young_disk) == young, "opened with nobody else there, it joins the older one's copy");
+	ktap_ok(ktap_is(share_disk_reads(young_disk), ==, young),
+		"opened with nobody else there, it joins the older one's copy");
 	locked = share_map("/a", LARGE, LARGE_BYTES);
 	mapped = share_map("/b", LARGE, LARGE_BYTES);
-	ktap_ok(*locked == *mapped && page_frame(locked) && page_frame(locked) == page_frame(mapped), "both map one page");
+	ktap_ok(ktap_is(*locked, ==, *mapped) && page_frame(locked) &&
+		ktap_is(page_frame(locked), ==, page_frame(mapped)), "both map one page");
 	munmap((void *)locked, LARGE_BYTES);
 	munmap((void *)mapped, LARGE_BYTES);
 	ktap_ok(!umount("/b") && !umount("/a"), "unmount");
@@ -121,16 +126,17 @@ static void same_provider(void)
 		share_mount("/dev/harness/blk3", "/c", NULL), "mount three");
 	b = share_open("/b", LARGE);
 	c = share_open("/c", LARGE);
-	ktap_ok(pread(c, got, PAGE, 0) == PAGE && !memcmp(got, good, PAGE), "the youngest reads what the second one has");
+	ktap_ok(ktap_is(pread(c, got, PAGE, 0), ==, PAGE) && !memcmp(got, good, PAGE),
+		"the youngest reads what the second one has");
 	close(share_open("/a", LARGE));
 	close(b);
 	b = share_open("/b", LARGE);
 	reads = share_disk_reads(young_disk);
-	ktap_ok(pread(c, got, PAGE, 2500000) == PAGE && !memcmp(got, good + 2500000, PAGE),
+	ktap_ok(ktap_is(pread(c, got, PAGE, 2500000), ==, PAGE) && !memcmp(got, good + 2500000, PAGE),
 		"when the second one joins the oldest, the youngest goes on reading what it had");
 	ktap_ok(share_counter(NULL, "provider_switches") == 0, "nobody else provides (got %lld switches, want 0)",
 		share_counter(NULL, "provider_switches"));
-	ktap_ok(share_disk_reads(young_disk) > reads, "it comes from the same disk");
+	ktap_ok(ktap_is(share_disk_reads(young_disk), >, reads), "it comes from the same disk");
 	close(b);
 	close(c);
 	ktap_ok(!umount("/c") && !umount("/b") && !umount("/a"), "unmount");

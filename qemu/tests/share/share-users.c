@@ -78,13 +78,15 @@ static void memory_error(void)
 	}
 	(void)(old[5 * PAGE] + young[5 * PAGE]);
 	frame = page_frame(old + 5 * PAGE);
-	ktap_ok(frame && frame == page_frame(young + 5 * PAGE), "both map one page");
+	ktap_ok(frame && ktap_is(frame, ==, page_frame(young + 5 * PAGE)), "both map one page");
 	ktap_ok(page_poison(frame), "it is lost, and the kernel deals with it");
 	ktap_ok(!page_frame(old + 5 * PAGE) && !page_frame(young + 5 * PAGE), "nobody has it mapped any more");
 	ktap_ok(!memcmp((char *)young, good, BYTES) && !memcmp((char *)old, good, BYTES), "both read it anew");
-	ktap_ok(page_frame(old + 5 * PAGE) == page_frame(young + 5 * PAGE) && page_frame(old + 5 * PAGE) != frame,
+	ktap_ok(ktap_is(page_frame(old + 5 * PAGE), ==, page_frame(young + 5 * PAGE)) &&
+		ktap_is(page_frame(old + 5 * PAGE), !=, frame),
 		"from one page again, which is another one");
-	ktap_ok(share_read("/b", NAME, got, BYTES) == BYTES && !memcmp(got, good, BYTES), "so does read(2)");
+	ktap_ok(ktap_is(share_read("/b", NAME, got, BYTES), ==, BYTES) && !memcmp(got, good, BYTES),
+		"so does read(2)");
 	ktap_ok(share_counter(NULL, "failed") == 0, "no copy has failed (got %lld, want 0)", share_counter(NULL, "failed"));
 	munmap((void *)old, BYTES);
 	munmap((void *)young, BYTES);
@@ -189,7 +191,8 @@ static void direct_loop(void)
 	stat("/box/image", &st);
 	umount("/box");
 	below = loop_blocks("/dev/harness/blk2", disk, 4096, 0);
-	ktap_ok(below >= 0 && share_mount(disk, "/box", NULL), "mount it on a disk of 4 KiB blocks, sharing");
+	ktap_ok(ktap_is(below, >=, 0) && share_mount(disk, "/box", NULL),
+		"mount it on a disk of 4 KiB blocks, sharing");
 	for (unsigned int block = 0; block <= 4096; block += 4096) {
 		above = loop_blocks("/box/image", inner, block, LO_FLAGS_DIRECT_IO);
 		if (above < 0 && block == 0) {
@@ -209,7 +212,8 @@ static void direct_loop(void)
 int main(void)
 {
 	ktap_begin();
-	ktap_ok(share_plain(old_disk, "/plain") && share_read("/plain", NAME, good, BYTES) == BYTES && !umount("/plain"),
+	ktap_ok(share_plain(old_disk, "/plain") && ktap_is(share_read("/plain", NAME, good, BYTES), ==, BYTES) &&
+		!umount("/plain"),
 		"learn what the file has");
 	places();
 	residence();
