@@ -39,6 +39,15 @@ check: packages utils host-tools guest kernel ## check: run all tests, host and 
 check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse (BASE=: one base)
 	@ONLY_BASES='$(CHOSEN)' ci/check ci/t/series*.t
 
+PORTS ?= all
+PORT_NAMES := all $(basename $(notdir $(wildcard kernel/ports/arch/*.config)))
+
+.PHONY: check-ports arguments-check-ports
+arguments-check-ports:
+	$(foreach p,$(PORTS),$(if $(filter $(p),$(PORT_NAMES)),,$(error PORTS=$(p) is not one of: $(PORT_NAMES))))
+check-ports: packages ## check-ports: compile and link the series for other architectures (PORTS="NAME...", BASE=: one base)
+	@ONLY_BASES='$(filter $(call bases_of,kernel),$(CHOSEN))' PORTS='$(PORTS)' ci/whole ci/check -v ci/t/ports.t
+
 .PHONY: prove-fixes arguments-prove-fixes
 arguments-prove-fixes:
 	@echo | grep -qE -- '$(ONLY)'; [ $$? -lt 2 ]

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=$PWD/build}"
 . ci/tap.sh
 . ci/proved.sh
+. ci/objects.sh
 
 style()
 {
@@ -30,23 +31,6 @@ style()
 	[[ $(cat "$T/style") =~ ^total:\ [^$'\n']*$ ]] && return 0
 	cat "$T/style" "$T/style.err"
 	return 1
-}
-
-# What to build for the series: whole directories of file systems and drivers
-# that have a Kconfig of their own, single objects elsewhere.
-targets() # the changed files of the series, on stdin
-{
-	while read -r f; do
-		case $f in
-		tools/*|*/tools/*) ;;
-		*.c)	d=$(dirname "$f")
-			if [ "$d" != fs ] && [ "$d" != mm ] && [ -e "$work/$d/Kconfig" ]; then
-				echo "$d/"
-			else
-				echo "${f%.c}.o"
-			fi ;;
-		esac
-	done | sort -u
 }
 
 # Build the targets that this commit has, in the build directory of a variant,
@@ -123,7 +107,7 @@ each_builds()
 
 	mapfile -t commits < <(git -C "$tree" rev-list --reverse base..HEAD)
 	ci/series worktree "$base" "$work" base
-	objects=$(git -C "$tree" diff --name-only base HEAD | targets)
+	objects=$(git -C "$tree" diff --name-only base HEAD | objects "$work")
 	toolchain=$(gcc --version; sparse --version; cat kernel/config/*.config)
 	base_key=$(echo "$base $objects $toolchain" | key)
 	if ! proved "base-$base_key"; then
