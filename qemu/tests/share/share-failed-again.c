@@ -14,7 +14,7 @@
 #include "share.h"
 
 #define NAME	"f.65536"
-#define TURNS	500
+#define TURNS	60
 
 static char disk[32], got[65536];
 

@@ -36,7 +36,7 @@ int main(void)
 	ktap_ok(dm_create("hung", "/dev/harness/blk0", "delay", "0", hung), "a disk");
 	for (int i = 0; i < 2; i++)
 		walk[i] = walker();
-	for (int try = 0; try < 4 && stuck < 0; try++) {
+	for (int try = 0; try < 2 && stuck < 0; try++) {
 		if (!share_mount(hung, "/a", NULL))
 			break;
 		{
