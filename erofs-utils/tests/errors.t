@@ -101,6 +101,17 @@ def blkaddr_of(name, blk):
     return lambda im: struct.pack_into("<I", im.data, im.inode(im.entries(im.root)[name][1]) + 16, blk)
 
 
+def hole_of(name):
+    """One chunk of 2^43 bytes, which is a hole, and a size that lies in it."""
+    def change(im):
+        at = im.inode(im.entries(im.root)[name][1])
+        struct.pack_into("<H", im.data, at, (struct.unpack_from("<H", im.data, at)[0] & ~0xe) | 4 << 1)
+        struct.pack_into("<Q", im.data, at + 8, 1 << 40)
+        struct.pack_into("<I", im.data, at + 16, 31)
+        im.data[at + 64:at + 68] = b"\xff" * 4
+    return change
+
+
 def first_nameoff(value):
     return lambda im: struct.pack_into("<H", im.data, im.inode(im.root) + 64 + 8, value)
 
@@ -132,6 +143,29 @@ tap.check("first name in an entry", lie, first_nameoff(14), "nameoff")
 tap.check("last name behind the directory", lie, last_nameoff, "namelen|nameoff")
 tap.check("directory in itself", lie, loop, "there twice|dirent")
 tap.check("directory with two names", lie, twice, "there twice")
+
+
+# --- sources of another image
+def source(change, regex, *options):
+    """mkfs.erofs refuses to take over what is not there."""
+    im = Image(image(*options))
+    change(im)
+    struct.pack_into("<I", im.data, 1024 + 8, struct.unpack_from("<I", im.data, 1024 + 8)[0] & ~1)
+    put(tap.path("bad"), im.data)
+    must_fail(regex, MKFS, "--quiet", tap.path("out"), tap.path("bad"), timeout=30)
+    if os.path.exists(tap.path("out")):
+        raise Wrong("there is an output file")
+
+
+CHUNKS = "--chunksize=4096"
+tap.check("source: symlink of 2^40 bytes", source, size_of("link", 1 << 40), "too long|behind|across blocks")
+tap.check("source: symlink of 2^40 bytes in a hole", source, hole_of("link"), "too long")
+tap.check("source: file of 2^40 bytes", source, size_of("file", 1 << 40), BEHIND, "-Enoinline_data")
+tap.check("source: file of 2^40 bytes with a tail", source, size_of("file", (1 << 40) + 100), BEHIND)
+tap.check("source: file at block 2^32-2", source, blkaddr_of("file", 0xfffffffe), BEHIND, "-Enoinline_data")
+tap.check("source: 2^32 chunks", source, size_of("file", 1 << 44), "too many", CHUNKS)
+tap.check("source: 2^30 chunks", source, size_of("file", 1 << 42), "too many", CHUNKS)
+tap.check("source: 2^20 chunks", source, size_of("file", 1 << 32), BEHIND, CHUNKS)
 
 
 # --- depth

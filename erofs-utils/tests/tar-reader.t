@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tar archives, built byte by byte: contents are what GNU tar extracts, or there is one clear
 error and no output file."""
+import lzma
 import os
+import re
 import stat
+import struct
 import subprocess
 import sys
 
@@ -12,6 +15,7 @@ from taplib import FSCK, MKFS, Tap, Wrong, compare, must, must_fail, run, snapsh
 from tarlib import archive, base256, file, header, longname, pad, pax  # noqa: E402
 
 tap = Tap()
+MIB = 1 << 20
 DIR = {"type": b"5", "mode": 0o755}
 
 
@@ -215,6 +219,45 @@ def incremental_keeps_base():
 
 ok("a failed run empties the file that it was given", keeps_output_of_others)
 ok("a failed incremental run leaves the base as it was", incremental_keeps_base)
+
+
+# --- memory goes by what an archive has, not by what it says
+def within(limit, regex, data, *options):
+    """Peak memory is at most LIMIT MiB; REGEX is of the error, None of none."""
+    tar, img = write("tar", data), tap.path("img")
+    p = subprocess.Popen([MKFS, "--quiet", *options, img, tar], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = p.stderr.read().decode()
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    if p.returncode != (1 if regex else 0) or (regex and not re.search(regex, said)):
+        raise Wrong(f"exit status {p.returncode}\n{said}")
+    if usage.ru_maxrss > limit << 10:
+        raise Wrong(f"{usage.ru_maxrss >> 10} MiB of memory, wanted at most {limit}\n{said}")
+
+
+def states(size):
+    return header("f", size=base256(size, 12))
+
+
+def lzma_alone(dictionary):
+    """A .lzma stream that asks for a dictionary of that size."""
+    data = lzma.compress(archive(a), lzma.FORMAT_ALONE)
+    return data[:1] + struct.pack("<I", dictionary) + data[5:]
+
+
+MANY = 1 << 62 - 1
+ok("headerball of a file of 2^61 bytes", within, 64, "2\\^32 blocks", archive(states(MANY)), "--tar=headerball", "-b512")
+ok("headerball of 2000 files of 2^43 bytes", within, 64, None, archive(*[header(f"f{n}", size=base256((1 << 43) + n, 12))
+   for n in range(2000)]), "--tar=headerball")
+ok("index of a file of 2^61 bytes", within, 64, "Input/output", archive(states(MANY)), "--tar=i", "-b512")
+ok("a file of 2^61 bytes", within, 64, "Input/output", archive(states(MANY)), "--tar=f")
+ok("sparse file of 2^61 bytes", within, 64, "2\\^32 blocks", archive(
+   pax([("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", str(MANY))]), file("f", b"0\n" + bytes(510))),
+   "--tar=f")
+ok("20000 xattrs of one file", within, 64, "more xattrs", archive(pax([(f"SCHILY.xattr.user.{n}", "") for n in range(20000)]), a),
+   "--tar=f")
+ok("a dictionary of 64 MiB, as xz -9 takes", within, 140, None, lzma_alone(64 * MIB), "--tar=f", "--unxz")
+ok("a dictionary of 1 GiB", within, 64, "takes 10[0-9][0-9] MiB .* xz -dc", lzma_alone(1024 * MIB), "--tar=f", "--unxz")
 
 
 def many_names(n):
