@@ -53,6 +53,27 @@ def bounded(fill, *options):
     raise Wrong("that is more than 20 % above, four times")
 
 
+def incompressible(f):
+    for _ in range(384):
+        f.write(os.urandom(MIB))
+
+
+def limited(limit, *options):
+    """What has been compressed waits in memory to be written: not for all of a file."""
+    os.mkdir(tap.path("tree"))
+    with open(tap.path("tree/file"), "wb") as f:
+        incompressible(f)
+    for with_ in (), ("--fingerprint",):
+        took = peak(*options, *with_) >> 10
+        print(f"# {took} MiB {' '.join(with_)}")
+        if took > limit:
+            raise Wrong(f"{took} MiB {' '.join(with_)}, wanted at most {limit}")
+
+
+# Two segments of 16 MiB for each worker, and what the workers have of their own.
+for workers in 1, 2, 3:
+    limit = 40 + workers * 64
+    tap.check(f"384 MiB that nothing compresses, {workers} workers: at most {limit} MiB", limited, limit, "-zlz4", f"--workers={workers}")
 for fill in sparse, dense:
     for options in ("-zlz4", "--workers=2"), ("-zlz4", "--workers=4"), ("-zlz4", "-Efragments"), ("--chunksize=1048576",):
         tap.check(f"{fill.__name__} file of {(SIZE if fill is sparse else SIZE // 8) // MIB} MiB {' '.join(options)}", bounded,

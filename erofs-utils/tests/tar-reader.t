@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, must_fail, run, snapshot  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, compare, must, must_fail, run, snapshot  # noqa: E402
 from tarlib import archive, base256, file, header, longname, pad, pax  # noqa: E402
 
 tap = Tap()
@@ -176,6 +176,19 @@ ok("xattr value of 64 KiB", refused, "too long", pax([("SCHILY.xattr.user.n", "v
 ok("more xattrs than an inode can have", refused, "more than an inode",
    pax([(f"SCHILY.xattr.user.{n}", "v" * 60000) for n in range(5)]), a)
 ok("xattr name of 255 bytes", is_tree, {"a": b"contents of a\n"}, pax([("SCHILY.xattr.user." + "n" * 250, "v")]), a)
+
+
+def xattrs_of(size):
+    """All xattrs of an inode together: a header of 12 bytes, one of 4, a name of 1 and the value."""
+    img = tap.path("img")
+    must(MKFS, "--quiet", "--tar=f", "-x1000", img, write("tar", archive(pax([("SCHILY.xattr.user.a", "v" * (size - 17))]), a)))
+    if f"Xattr size: {size}" not in must(DUMP, "--path=/a", img):
+        raise Wrong(must(DUMP, "--path=/a", img))
+    must(FSCK, img)
+
+
+for size in 65532, 65536, 65540:
+    ok(f"xattrs of {size} bytes in an inode", xattrs_of, size)
 ok("the same directory twice, with one xattr", is_tree, {"d": None},
    pax([("SCHILY.xattr.user.a", "1")]), header("d", **DIR), pax([("SCHILY.xattr.user.a", "2")]), header("d", **DIR))
 
