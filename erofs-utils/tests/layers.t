@@ -4,6 +4,7 @@
 layers merged: contents are what the maker of the archive packed."""
 import os
 import shutil
+import stat
 import subprocess
 import sys
 
@@ -96,6 +97,37 @@ if shutil.which("bsdtar"):
     tap.check("bsdtar, sparse", same, sparse_tree, ["bsdtar", "--format=pax"], (), times=False)
 else:
     tap.skip("bsdtar", "the package libarchive-tools is not installed")
+
+
+def layer(sparse, *options):
+    """As a layer of a container is: entry "/", whiteouts, sparse files, long paths, gzip; GNU tar says what is in it."""
+    top, tar, want = tap.path("tree"), tap.path("tar"), tap.path("want")
+    tree(top, 255)
+    sparse_tree(top)
+    put(f"{top}/{'/'.join(['d' * 200] * 18)}/f", b"deep")
+    put(f"{top}/dir/.wh.gone", b"")
+    put(f"{top}/dir/sub/.wh..wh..opq", b"")
+    call("tar", "-P", *sparse, "--transform=s,^\\.$,/,rSH;s,^\\./,/,rSH", "-C", top, "-czf", tar, "./")
+    if "\n/\n" not in "\n" + subprocess.run(["tar", "-Ptzf", tar], stdout=subprocess.PIPE, check=True).stdout.decode():
+        raise Wrong("the archive has no entry /")
+    os.mkdir(want)
+    call("tar", "--numeric-owner", "-C", want, "-xpzf", tar)
+    os.unlink(f"{want}/dir/.wh.gone")
+    os.unlink(f"{want}/dir/sub/.wh..wh..opq")
+    want = snapshot(want)
+    got = image_of(tar, "--tar=f", "--aufs", "--ungzip", *options)
+    if got.pop("dir/gone")[0::2][:2] != (stat.S_IFCHR, (0, 0)):
+        raise Wrong("dir/gone is no whiteout")
+    for t in want, got:     # this one is changed by the removal
+        del t["."]
+        for d in "dir", "dir/sub":
+            t[d] = t[d][:-1]
+    compare(want, got)
+
+
+for sparse in ("--format=gnu", "--sparse"), ("--format=posix", "--sparse", "--sparse-version=0.0"), ("--format=posix", "--sparse"):
+    for options in (), ("--fingerprint", "-zlz4"):
+        tap.check(f"a layer, {' '.join(sparse + options)}", layer, sparse, *options)
 
 
 def compressed(tool, option):
