@@ -145,6 +145,20 @@ tap.check("directory in itself", lie, loop, "there twice|dirent")
 tap.check("directory with two names", lie, twice, "there twice")
 
 
+def name(new):
+    """Instead of "file"."""
+    def change(im):
+        at = im.entries(im.root)["file"][0]
+        data = bytes(im.data)
+        i = data.index(b"filelink", at)
+        im.data[i:i + 4] = new
+    return change
+
+
+for new in b"../x", b"../.", b"a/b/", b"f\0le":
+    tap.check(f"name {new!r}", lie, name(new), "illegal filename|name order")
+
+
 # --- sources of another image
 def source(change, regex, *options):
     """mkfs.erofs refuses to take over what is not there."""
@@ -166,6 +180,8 @@ tap.check("source: file at block 2^32-2", source, blkaddr_of("file", 0xfffffffe)
 tap.check("source: 2^32 chunks", source, size_of("file", 1 << 44), "too many", CHUNKS)
 tap.check("source: 2^30 chunks", source, size_of("file", 1 << 42), "too many", CHUNKS)
 tap.check("source: 2^20 chunks", source, size_of("file", 1 << 32), BEHIND, CHUNKS)
+for new in b"../x", b"../.", b"a/b/", b"f\0le":
+    tap.check(f"source: name {new!r}", source, name(new), "illegal filename|name order")
 
 
 # --- depth

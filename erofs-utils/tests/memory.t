@@ -71,7 +71,7 @@ def limited(limit, *options):
 
 
 # Two segments of 16 MiB for each worker, and what the workers have of their own.
-for workers in 1, 2, 3:
+for workers in 1, 2:
     limit = 40 + workers * 64
     tap.check(f"384 MiB that nothing compresses, {workers} workers: at most {limit} MiB", limited, limit, "-zlz4", f"--workers={workers}")
 for fill in sparse, dense:
