@@ -144,6 +144,11 @@ for t in "123.5", "123.000000001", "-0.25", "-7.75", "-123456789", "1700000000.1
         ok(f"PAX mtime {t}", refused, "no time", pax([("mtime", t)]), a)
     else:
         ok(f"PAX mtime {t}", same_as_gnu_tar, pax([("mtime", t)]), a)
+# Where a compact inode could be enough
+AT = ("-T1000000000", "--mkfs-time")
+ok("mtime in the second of mkfs.erofs", same_as_gnu_tar, pax([("mtime", "1000000000.25")]), a, options=AT)
+for t in base256(-5, 12), base256(1 << 33, 12), 0, 1000000001:
+    ok(f"mtime {t!r}, 48-bit", same_as_gnu_tar, file("a", b"1", mtime=t), options=AT + ("-E48bit",))
 ok("PAX size", same_as_gnu_tar, pax([("size", "5")]), header("a", size=0) + pad(b"12345"))
 for key, value in (("size", "-1"), ("size", "9223372036854775808"), ("size", "1 "), ("size", "0x10"), ("size", "+3"),
                    ("uid", "4294967296"), ("uid", "-1"), ("gid", "99999999999999999999"), ("mtime", "1e5"),
