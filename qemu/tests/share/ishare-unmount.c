@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a mount that serves a read of another one is waited for, and then another one serves
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
  * image: base share base
  * image: next share next -zlz4hc,9
