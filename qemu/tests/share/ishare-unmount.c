@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a mount that serves a read of another one is waited for, and then another one serves
- * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
  * image: base share base
  * image: next share next -zlz4hc,9
@@ -72,7 +71,10 @@ int main(void)
 	drop_caches("1");
 	ktap_ok(ktap_is(pread(fd, got, FILE_BYTES, 0), ==, FILE_BYTES) && !memcmp(got, wanted, FILE_BYTES),
 		"the next read comes from the younger mount");
-	ktap_ok(ktap_is(share_counter(NULL, "provider_switches"), >=, 1), "which is counted");
+	if (share_counter(NULL, "provider_switches") >= 0)
+		ktap_ok(ktap_is(share_counter(NULL, "provider_switches"), >=, 1), "which is counted");
+	else
+		ktap_skip("which is counted", "the kernel has no counters of sharing");
 	close(fd);
 	ktap_ok(dm_remove("slow"), "nothing holds the slow disk");
 	umount("/b");
