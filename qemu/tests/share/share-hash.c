@@ -43,10 +43,12 @@ int main(void)
 	ktap_begin();
 	if (!ktap_ok(share_mount("/dev/harness/blk0", "/a", NULL), "mount it"))
 		return ktap_end();
-	/* pages of metadata that both have in common are read here */
-	plain = opens("plain");
+	/* what is on the disk is read here; it is the inodes that count */
+	opens("plain");
+	opens("xxh32");
 	drop_caches("2");
 	plain = opens("plain");
+	drop_caches("2");
 	chosen = opens("xxh32");
 	ktap_note("%.1f us for each file, %.1f us for each that collides", plain, chosen);
 	ktap_ok(ktap_is(chosen, <, TIMES * plain), "files that collide are opened as fast as others");
