@@ -30,10 +30,15 @@ CHECK_START := $(shell date +%s)
 .PHONY: check arguments-check
 arguments-check:
 	$(call check_number,CHECK_SECONDS)
-check: packages utils host-tools guest kernel ## check: run all tests, host and guest
+check: packages utils host-tools guest kernel ## check: run all tests of BASE and UTILS_BASE, host and guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=debug
 	@$(MAKE) --no-print-directory kselftests
-	@SERIES_SECONDS=200 CHECK_UNTIL=$$(($(CHECK_START) + $(CHECK_SECONDS))) ci/check $(TESTS)
+	@ONLY_BASES='$(BASE) $(UTILS_BASE)' SERIES_SECONDS=200 CHECK_UNTIL=$$(($(CHECK_START) + $(CHECK_SECONDS))) ci/check $(TESTS)
+
+.PHONY: check-quick
+check-quick: packages utils guest kernel ## check-quick: the series of BASE, and all guest tests on its fast kernel
+	@$(MAKE) --no-print-directory kselftests
+	@ONLY_BASES='$(BASE)' ci/check ci/t/series.t ci/t/guest-fast.t
 
 .PHONY: check-series
 check-series: packages ## check-series: round trip, applies, each patch builds, checkpatch, sparse (BASE=: one base)

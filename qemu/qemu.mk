@@ -30,6 +30,7 @@ KSELFTEST_OUT := $(BASE_BUILD)/kselftest
 .PHONY: kselftests
 kselftests: guest-kernel ## kselftests: build the kselftests of the series for the guests
 	@for t in $(sort $(dir $(KSELFTESTS))); do \
+		[ -d $(KERNEL_TREE)/tools/testing/selftests/$$t ] || continue; \
 		mkdir -p $(KSELFTEST_OUT)/$$t && \
 		$(MAKE) --no-print-directory -s -C $(KERNEL_TREE)/tools/testing/selftests/$$t \
 			OUTPUT=$(KSELFTEST_OUT)/$${t%/} LDFLAGS=-static > $(KSELFTEST_OUT)/log 2>&1 || \

@@ -92,7 +92,8 @@ class Run:
         """The guests of a test, or the Result that stands already."""
         if self.flavour not in spec.flavours:
             return Result(spec, skip=f"it is for the flavour {spec.flavours[0]}")
-        why = spec.missing_config(self.config) if self.config is not None else None
+        why = spec.missing_series(os.path.basename(harness.base_dir()))
+        why = why or (spec.missing_config(self.config) if self.config is not None else None)
         if why:
             return Result(spec, skip=why)
         try:

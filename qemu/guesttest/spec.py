@@ -13,7 +13,7 @@ TESTS = os.path.join(TOP, "qemu", "tests")
 RECIPES = os.path.join(TOP, "qemu", "images", "recipes")
 FLAVOURS = ("fast", "debug")
 
-SINGLE = {"test", "memory", "cpus", "guests", "timeout", "flavours", "append", "devicetree", "stress", "clock"}
+SINGLE = {"test", "series", "memory", "cpus", "guests", "timeout", "flavours", "append", "devicetree", "stress", "clock"}
 MANY = {"config", "image", "device", "file", "kselftest", "range"}
 
 
@@ -22,6 +22,7 @@ class Spec:
 
     name, group, path, description; the group is the name of the folder
     config     options to be set, "!NAME" for options not to be set
+    series     the series that the kernel's base must have, or None
     images     {name: [recipe, mkfs option...]}
     devices    device specs that name images; the test needs what their kinds need of a kernel
     ranges     NAME:SIZE@ADDRESS of further ranges to be DAX devices
@@ -41,6 +42,7 @@ class Spec:
             raise HarnessError(f"{os.path.relpath(path, TOP)}: its first comment has no line "
                                "'test: what it checks'")
         self.description = single["test"][1]
+        self.series = single["series"][1] if "series" in single else None
         self.config = [word for _, value in many["config"] for word in value.split()]
         self.files = [value for _, value in many["file"]]
         self.kselftests = [value for _, value in many["kselftest"]]
@@ -96,6 +98,12 @@ class Spec:
         if kind != "disk" and image.partition(".")[0] not in self.images:
             raise HarnessError(f"{where}: no 'image:' line makes '{image}'")
         return value
+
+    def missing_series(self, base):
+        """Why a kernel of this base cannot run the test, or None."""
+        if not self.series or os.path.isdir(os.path.join(TOP, "patches", base, self.series)):
+            return None
+        return f"{base} has no series {self.series}"
 
     def missing_config(self, config):
         """Why a kernel with these options cannot run the test, or None."""

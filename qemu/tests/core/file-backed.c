@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test: files of file-backed mounts: what statx says of direct I/O is true, and harmless to ask
+ * test: what statx says of direct I/O is true, on file-backed mounts and where page cache is shared, too
  * config: EROFS_FS_BACKED_BY_FILE
  * image: base share base
  * image: box share box
@@ -48,5 +48,11 @@ int main(void)
 	ktap_ok(!mount("/dev/harness/blk0", "/m", "erofs", MS_RDONLY, NULL), "mount it from a disk");
 	ktap_ok(direct_as_said("f.65536", &can) && can, "direct I/O, and statx says so");
 	umount("/m");
+	if (!mount("/dev/harness/blk0", "/m", "erofs", MS_RDONLY, "inode_share,domain_id=d")) {
+		ktap_ok(direct_as_said("f.65536", &can), "where page cache is shared, statx says what there is");
+		umount("/m");
+	} else {
+		ktap_skip("where page cache is shared, statx says what there is", "the kernel does not share");
+	}
 	return ktap_end();
 }

@@ -24,6 +24,7 @@
 
 #include "ktap.h"
 #include "pages.h"
+#include "system.h"
 
 #define ROUNDS		1000
 /* Enough for a stray fault of the program's own stack or code. */
@@ -163,6 +164,34 @@ static void test_mixed_sizes(const char *path, const char *other)
 	close(fd2);
 }
 
+/*
+ * One file is mapped so that 2 MiB pages do not fit, and then another one that has the same
+ * chunks so that they do: the PMD fault meets pages that are in use one by one.
+ */
+static void test_small_first(const char *path, const char *other)
+{
+	const size_t huge = 2 << 20;
+	char *area = mmap(NULL, 16 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *aligned = (char *)(((unsigned long)area + huge - 1) & ~(huge - 1));
+	int fd = open(path, O_RDONLY | O_CLOEXEC), fd2 = open(other, O_RDONLY | O_CLOEXEC);
+	bool same = true;
+	char *pte, *pmd;
+
+	pte = mmap(aligned + PAGE, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+	pmd = mmap(aligned + 4 * huge, 2 * huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd2, 0);
+	if (!ktap_ok(ktap_is(fd, >=, 0) && ktap_is(fd2, >=, 0) && ktap_is(pte, !=, MAP_FAILED) &&
+	    ktap_is(pmd, !=, MAP_FAILED), "%s: map it, and another file with its chunks", path))
+		return;
+	/* the second page only, so that the first one tells nothing */
+	(void)*(volatile char *)(pte + PAGE);
+	for (size_t at = 0; at < 2 * huge; at += PAGE)
+		same &= !memcmp(pmd + at, pte + at, PAGE);
+	ktap_ok(same, "%s: mapped by 2 MiB after the other file by 4 KiB, it has the same bytes", other);
+	munmap(area, 16 << 20);
+	close(fd);
+	close(fd2);
+}
+
 int main(void)
 {
 	ktap_begin();
@@ -176,6 +205,8 @@ int main(void)
 	test_chunks("/mnt/huge");
 	test_mixed_sizes("/mnt/huge/huge1", "/mnt/huge/huge1");
 	test_mixed_sizes("/mnt/huge/huge1", "/mnt/huge/huge2");
+	drop_inodes();
+	test_small_first("/mnt/huge/huge1", "/mnt/huge/huge2");
 	ktap_ok(!umount("/mnt/chunks") && !umount("/mnt/huge"), "unmount both");
 	return ktap_end();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: uprobes, Landlock and tracepoints tell files apart that share page cache
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE UPROBE_EVENTS SECURITY_LANDLOCK
  * image: tree tree --fingerprint
  * image: ztree tree --fingerprint -zlz4

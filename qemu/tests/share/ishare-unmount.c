@@ -3,7 +3,7 @@
  * test: a mount that serves a read of another one is waited for, and then another one serves
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
  * image: base share base
- * image: next share next -zlz4hc,9
+ * image: next share next
  * device: blk:base
  * device: blk:next
  */
@@ -21,7 +21,8 @@
 #include "ktap.h"
 #include "share.h"
 
-#define FILE_BYTES 300001
+/* The last byte stands with the inode, so that a read waits for metadata, too. */
+#define FILE_BYTES 4097
 #define DELAY_MS "5000"
 
 static char wanted[FILE_BYTES], got[FILE_BYTES];
@@ -46,10 +47,10 @@ int main(void)
 	ktap_ok(dm_create("slow", "/dev/harness/blk0", "delay", "0", slow) &&
 		share_mount(slow, "/a", NULL) &&
 		share_mount("/dev/harness/blk1", "/b", NULL), "mount a disk that will be slow, and another");
-	fd = open("/a/f.300001", O_RDONLY);
+	fd = open("/a/f.4097", O_RDONLY);
 	ktap_eq(read(fd, wanted, FILE_BYTES), FILE_BYTES, "the older mount provides the file");
 	close(fd);
-	fd = open("/b/f.300001", O_RDONLY);
+	fd = open("/b/f.4097", O_RDONLY);
 	drop_caches("1");
 	ktap_ok(dm_reload("slow", "/dev/harness/blk0", "delay", DELAY_MS), "its disk becomes slow");
 
@@ -71,7 +72,10 @@ int main(void)
 	drop_caches("1");
 	ktap_ok(ktap_is(pread(fd, got, FILE_BYTES, 0), ==, FILE_BYTES) && !memcmp(got, wanted, FILE_BYTES),
 		"the next read comes from the younger mount");
-	ktap_ok(ktap_is(share_counter(NULL, "provider_switches"), >=, 1), "which is counted");
+	if (share_counter(NULL, "provider_switches") >= 0)
+		ktap_ok(ktap_is(share_counter(NULL, "provider_switches"), >=, 1), "which is counted");
+	else
+		ktap_skip("which is counted", "the kernel has no counters of sharing");
 	close(fd);
 	ktap_ok(dm_remove("slow"), "nothing holds the slow disk");
 	umount("/b");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: what programs do with files works on files that share page cache, and tells the truth
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE OVERLAY_FS BLK_DEV_LOOP
  * image: base share base
  * image: next share next -zlz4hc,9

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: the kselftest of page cache sharing
+# series: 4-share
 # config: EROFS_FS_PAGE_CACHE_SHARE
 # kselftest: filesystems/erofs/ishare
 # image: a kselftest

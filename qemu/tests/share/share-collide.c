@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: fingerprints that somebody has chosen to collide, or that are long, cost what others cost
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: forge share-forge collide
  * device: blk:forge

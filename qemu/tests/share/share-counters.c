@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: the counters of a domain are for its administrator, right, and hold nobody up
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: base share base
  * image: next share next -zlz4hc,9

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: nothing is read through a mount whose disk was unplugged, whoever else has the file
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: base share base
  * image: forged share forged

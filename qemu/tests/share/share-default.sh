@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: with share_domain mounts share that say nothing of it, and those that name a domain do as they say
+# series: 4-share
 # config: EROFS_FS_PAGE_CACHE_SHARE
 # append: erofs.share_domain=d
 # image: base share base

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a reader that is killed and a disk that fails never let a younger image feed an older one
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE BLK_DEV_LOOP DM_DELAY DM_FLAKEY
  * image: set share-set
  * image: box share box

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a file that an older mount cannot read gives a younger one an error once, and then its own bytes
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY DM_FLAKEY
  * image: base share base
  * image: chunk share base --chunksize=4096

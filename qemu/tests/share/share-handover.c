@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: 100,000 files whose provider is unmounted are handed over in less than a second
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: many share-forge many
  * image: again share-forge many

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: readers that need the same metadata of an older mount whose disk hangs can be killed
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
  * image: base share base
  * image: chunk share base --chunksize=4096

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: while the disk of one mount hangs, the others of its domain do all that needs none of its bytes
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
  * image: base share base
  * image: lz4 share base -zlz4 -C65536

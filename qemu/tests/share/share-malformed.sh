@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a file whose fingerprint is malformed can be opened, and shares nothing
+# series: 4-share
 # config: EROFS_FS_PAGE_CACHE_SHARE
 # image: wrong share-forge malformed
 # image: again share-forge malformed

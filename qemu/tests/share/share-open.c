@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: an open(2) by anybody changes no page that others use
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE BLK_DEV_LOOP
  * image: base share base
  * image: lz4 share base -zlz4 -C65536

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a mount shares if it says so and not else, and two mounts of a device never differ in that
+# series: 4-share
 # config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE
 # image: base share base
 # image: next share next

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: nobody pages out what others use
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: base share base
  * image: chunk share base --chunksize=4096

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a disk that hangs does not keep what others have cached
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY DM_FLAKEY
  * image: base share base
  * image: chunk share base --chunksize=4096

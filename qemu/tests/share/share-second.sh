@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: the second image with the same files costs next to no page cache, and without sharing as much as the first
+# series: 4-share
 # config: EROFS_FS_PAGE_CACHE_SHARE
 # image: base share base
 # image: other share base -zlz4

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: who reads the counters of all does not wait for a disk that hangs
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY DM_FLAKEY
  * image: base share base
  * device: blk:base

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: what goes by the host of a mapping is right for files that share: cachestat, mincore, memory errors, FIEMAP, FIBMAP, loop devices
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE BLK_DEV_LOOP
  * image: base share base
  * image: next share next -zlz4hc,9

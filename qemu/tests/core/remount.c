@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: a remount changes the options that it names and no others, and turns on nothing that cannot be had
+ * config: EROFS_FS VIRTIO_PMEM FS_DAX
+ * image: base share base -Enoinline_data
+ * image: small share base -b1024
+ * device: pmem:base
+ * device: blk:base
+ * device: blk:small
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "share.h"
+#include "system.h"
+
+/* is @option among those of the mount on /mnt? */
+static bool has(const char *option)
+{
+	char line[1024], *options;
+	bool found = false;
+	FILE *file = fopen("/proc/mounts", "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		options = strstr(line, " /mnt erofs ");
+		if (options)
+			found = strstr(options, option);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static bool remount(const char *options)
+{
+	return !mount("", "/mnt", "", MS_REMOUNT | MS_RDONLY, options);
+}
+
+static void test_kept(void)
+{
+	if (!ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount with DAX"))
+		return;
+	ktap_ok(remount("nouser_xattr"), "a remount that names one option");
+	ktap_ok(has(",nouser_xattr"), "that one is changed");
+	ktap_ok(has(",dax=always"), "DAX, which it does not name, is kept");
+	ktap_ok(is_dax("/mnt/f.65536"), "a file that is looked up after it uses DAX");
+	ktap_ok(remount("user_xattr") && has(",user_xattr"), "what it names is changed back");
+	ktap_ok(sums_ok("/mnt"), "content");
+	umount("/mnt");
+}
+
+/* @device has no DAX, or has blocks with which there is none */
+static void test_dax(const char *device)
+{
+	if (!ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, NULL), "mount %s", device))
+		return;
+	ktap_ok(!remount("dax=always") && errno == EINVAL, "%s: a remount does not turn on DAX", device);
+	ktap_ok(sums_ok("/mnt"), "%s: content", device);
+	umount("/mnt");
+}
+
+static void test_share(void)
+{
+	if (!share_mount("/dev/harness/blk0", "/mnt", NULL) || !has(",inode_share")) {
+		ktap_skip("inode_share is not turned on", "the kernel does not share");
+		umount("/mnt");
+		return;
+	}
+	ktap_ok(remount("noacl") && has(",inode_share"), "a remount that does not name inode_share keeps it");
+	umount("/mnt");
+	if (!ktap_ok(!mount("/dev/harness/blk0", "/mnt", "erofs", MS_RDONLY, NULL), "mount without sharing"))
+		return;
+	ktap_ok(!remount("inode_share") && errno == EINVAL, "a remount does not turn it on");
+	ktap_ok(!remount("inode_share,domain_id=d") && errno == EINVAL, "nor with a domain");
+	ktap_ok(sums_ok("/mnt"), "content without sharing");
+	umount("/mnt");
+}
+
+int main(void)
+{
+	ktap_begin();
+	test_kept();
+	test_dax("/dev/harness/blk0");
+	test_dax("/dev/harness/blk1");
+	test_share();
+	return ktap_end();
+}
