@@ -37,8 +37,10 @@ include erofs-utils/utils.mk
 include qemu/qemu.mk
 include ci/ci.mk
 
-# A variable that no fragment uses or exports is mistyped.
-$(foreach v,$(foreach o,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(o)))),$(if $(shell grep -lE -- '[$$][({]$(v)[)}]|^export .*\<$(v)\>' $(MAKEFILE_LIST)),,\
+# A variable that no fragment uses or exports is mistyped.  MAKEOVERRIDES has spaces of values
+# behind backslashes.
+space := $() $()
+$(foreach v,$(foreach o,$(subst \$(space),-,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(o)))),$(if $(shell grep -lE -- '[$$][({]$(v)[)}]|^export .*\<$(v)\>' $(MAKEFILE_LIST)),,\
 	$(error $(v)=$($(v)): no target takes this variable; "make help" lists those that there are)))
 
 # The user's arguments for a goal are checked by arguments-GOAL, if there is such a

@@ -57,6 +57,7 @@ head -c 2097152 /dev/zero > "$T/zero"
 { head -c 1024 /dev/zero; printf '\342\341\365\340%08d\012' 0; head -c 3000 /dev/zero; } > "$T/small"
 
 r "GUEST=4: no target takes this variable" demo GUEST=4
+check "values can have spaces, and be expressions" make -s help DEVICES="pmem ramdax" ONLY="a b=c|^[d]" GUESTS=2
 r "ACCEL=foo is not one of: kvm tcg" demo ACCEL=foo
 r "ONLY=no-such matches no fix" prove-fixes ONLY=no-such
 r "FUZZ_SECONDS=abc: write a number above 0" fuzz-utils FUZZ_SECONDS=abc
