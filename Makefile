@@ -22,7 +22,7 @@ $(call check_word,BASE,$(call bases_of,kernel))
 $(call check_word,UTILS_BASE,$(call bases_of,erofs-utils))
 $(foreach v,LINUX_SRC EROFS_UTILS_SRC,$(if $($(v)),$(if $(wildcard $($(v))),,$(error $(v)=$($(v)) does not exist))))
 # These are for the harness, which reads them when the kernel is built.
-export ACCEL QEMU
+$(if $(QEMU),$(if $(shell command -v '$(QEMU)'),,$(error QEMU=$(QEMU) is no program)))
 $(if $(ACCEL),$(call check_word,ACCEL,kvm tcg))
 BASES := $(call bases_of,kernel) $(call bases_of,erofs-utils)
 # Those that the user chose, if any.
