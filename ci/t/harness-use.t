@@ -321,7 +321,7 @@ def _(place):
         return done.returncode, done.stdout
     status, out = vm("no-such-test")
     expect(status == 2, out)
-    seen(out, "no guest test 'no-such-test'; there are: .*backends", "make new-test NAME=GROUP/no-such-test")
+    seen(out, "no guest test 'no-such-test'.*vm test --list", "make new-test NAME=GROUP/NAME")
     status, out = vm()
     expect(status == 2, out)
     seen(out, "name the tests to run, or give --all")
