@@ -69,10 +69,10 @@ class Proof:
     point    what the failed result must match
     """
 
-    def __init__(self, name, test, flavour="fast", mutant=None, bases=None, point=None):
+    def __init__(self, name, test, flavour="fast", mutant=None, bases=None, point=None, why=""):
         self.name, self.test, self.flavour = name, test, flavour
         self.mutant, self.bases, self.point = mutant, bases, re.compile(point or "")
-        self.why = ""
+        self.why = why
 
     def __str__(self):
         how = f"with {self.name}" if self.mutant else f'without "{self.name}"'
@@ -128,10 +128,8 @@ def read_mutant(path):
     for key in ("test", "why"):
         if key not in values:
             raise ProofError(f"its head lacks '# {key}: ...'")
-    proof = Proof(name, values["test"], values.get("flavour", "fast"), path,
-                  values["bases"].split() if "bases" in values else None, values.get("point"))
-    proof.why = values["why"]
-    return proof
+    return Proof(name, values["test"], values.get("flavour", "fast"), path,
+                 values["bases"].split() if "bases" in values else None, values.get("point"), values["why"])
 
 
 def mutants():

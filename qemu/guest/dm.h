@@ -14,6 +14,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "ktap.h"
+
 static inline void dm_head(struct dm_ioctl *head, const char *name, uint32_t size)
 {
 	*head = (struct dm_ioctl){ .version = { 4, 0, 0 }, .data_size = size, .data_start = sizeof(*head) };
@@ -121,6 +123,27 @@ static inline bool dm_waits(pid_t pid)
 		state = 0;
 	fclose(file);
 	return state == 'D';
+}
+
+/**
+ * dm_begin - do something in a process of its own, and wait until it hangs: one result
+ * @call: what to do; it gets @dir and @name, and its value is the exit status
+ *
+ * Return: the process.
+ */
+static inline pid_t dm_begin(int (*call)(const char *, const char *), const char *dir, const char *name)
+{
+	pid_t pid = fork();
+	int n = 0;
+
+	if (!pid)
+		_exit(call(dir, name));
+	for (int i = 0; i < 3000 && n < 50; i++) {
+		n = dm_waits(pid) ? n + 1 : 0;
+		usleep(2000);
+	}
+	ktap_ok(n == 50, "a read of %s/%s hangs", dir, name);
+	return pid;
 }
 
 #endif /* DM_H */

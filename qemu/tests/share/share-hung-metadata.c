@@ -19,24 +19,10 @@
 
 static char hung[32], got[PAGE];
 
+/* @at: offset in bytes */
 static int reads_at(const char *dir, const char *at)
 {
 	return pread(share_open(dir, LARGE), got, PAGE, atoi(at)) != PAGE;
-}
-
-static pid_t begin(const char *dir, const char *at)
-{
-	pid_t pid = fork();
-	int n = 0;
-
-	if (!pid)
-		_exit(reads_at(dir, at));
-	for (int i = 0; i < 3000 && n < 50; i++) {
-		n = dm_waits(pid) ? n + 1 : 0;
-		usleep(2000);
-	}
-	ktap_ok(n == 50, "a read of %s/%s at %s hangs", dir, LARGE, at);
-	return pid;
 }
 
 int main(void)
@@ -52,8 +38,8 @@ int main(void)
 	close(share_open("/b", LARGE));
 	drop_caches("1");
 	ktap_ok(dm_hang("hung"), "the older disk hangs");
-	first = begin("/b", "2500000");
-	second = begin("/b", "2600000");
+	first = dm_begin(reads_at, "/b", "2500000");
+	second = dm_begin(reads_at, "/b", "2600000");
 	ktap_ok(share_kill(second, 5), "kill the second reader");
 	snprintf(path, sizeof(path), "/proc/%d/stack", second);
 	fd = open(path, O_RDONLY);

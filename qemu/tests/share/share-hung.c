@@ -112,22 +112,6 @@ static int counters(const char *unused, const char *name)
 	return share_counter(NULL, name) < 0;
 }
 
-/* Begin a read and wait until it hangs. */
-static pid_t begin(int (*call)(const char *, const char *), const char *dir, const char *name)
-{
-	pid_t pid = fork();
-	int n = 0;
-
-	if (!pid)
-		_exit(call(dir, name));
-	for (int i = 0; i < 3000 && n < 50; i++) {
-		n = dm_waits(pid) ? n + 1 : 0;
-		usleep(2000);
-	}
-	ktap_ok(n == 50, "a read of %s/%s hangs", dir, name);
-	return pid;
-}
-
 /* Put a page of a file into a pipe. Return: the end to read from */
 static int spliced(const char *dir, const char *name)
 {
@@ -221,7 +205,7 @@ static void younger_hangs(const char *old, const char *young, const char *third)
 	ktap_ok(done(opens, "/b", SMALL) && done(reads_head, "/b", LARGE), "files that the second one feeds");
 	drop_caches("1");
 	ktap_ok(done(reads_head, "/b", LARGE) && dm_hang("hung"), "its disk hangs");
-	reader = begin(reads_all, "/b", SMALL);
+	reader = dm_begin(reads_all, "/b", SMALL);
 	healthy("/a", "younger disk hangs");
 	soon(reads_all, "/a", SMALL, "younger disk hangs, read the same file");
 	soon(reads_all, "/a", LARGE, "younger disk hangs, read the same file");
@@ -259,9 +243,9 @@ static void older_hangs(const char *old, const char *young, const char *third)
 		if (!done(opens, dirs[i], SMALL) || !done(opens, dirs[i], LARGE))
 			ktap_note("files of %s cannot be opened", dirs[i]);
 	ktap_ok(done(reads_head, "/a", LARGE) && dm_hang("hung"), "the disk of the oldest hangs");
-	reader = begin(reads_all, "/b", SMALL);
-	mapper = begin(maps_far, "/c", LARGE);
-	own = begin(reads_all, "/a", SMALL);
+	reader = dm_begin(reads_all, "/b", SMALL);
+	mapper = dm_begin(maps_far, "/c", LARGE);
+	own = dm_begin(reads_all, "/a", SMALL);
 	healthy("/b", "older disk hangs");
 	healthy("/c", "older disk hangs");
 	soon(reads_head, "/b", LARGE, "what is cached");
@@ -270,7 +254,7 @@ static void older_hangs(const char *old, const char *young, const char *third)
 	ktap_ok(share_kill(reader, SOON), "kill a reader of a younger mount");
 	ktap_ok(share_kill(mapper, SOON), "kill one who has it mapped");
 	ktap_ok(share_kill(own, SOON), "kill a reader of the hung mount");
-	reader = begin(reads_far, "/b", LARGE);
+	reader = dm_begin(reads_far, "/b", LARGE);
 	pipe_end = spliced("/c", LARGE);
 	ktap_ok(share_within(MOUNT_SOON, share_umount, "/c", ""), "unmount a younger one in %.0f s, a page of it in a pipe",
 		MOUNT_SOON);
