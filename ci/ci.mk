@@ -33,7 +33,7 @@ arguments-check:
 check: packages utils host-tools guest kernel ## check: run all tests of BASE and UTILS_BASE, host and guest
 	@$(MAKE) --no-print-directory kernel FLAVOUR=debug
 	@$(MAKE) --no-print-directory kselftests
-	@ONLY_BASES='$(BASE) $(UTILS_BASE)' SERIES_SECONDS=200 CHECK_UNTIL=$$(($(CHECK_START) + $(CHECK_SECONDS))) ci/check $(TESTS)
+	@ONLY_BASES='$(BASE) $(UTILS_BASE)' SERIES_SECONDS=200 CHECK_UNTIL=$$(($(CHECK_START) + $(CHECK_SECONDS))) ci/check -k $(BUILD)/check/proved $(TESTS)
 
 .PHONY: check-quick
 check-quick: packages utils guest kernel ## check-quick: the series of BASE, and all guest tests on its fast kernel

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# ci/check: counts, and what it does not run again, see ci/state.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. ci/tap.sh
+
+# A project of its own, whose tests say that they ran.
+P=$T/project
+mkdir "$P"
+cp -r ci "$P"
+cd "$P" || exit 1
+export BUILD=$P/build HOME=$T
+git init -q . && printf '/build\n/ran\n' > .gitignore
+
+new_test() # NAME LINE...
+{
+	local name=$1
+
+	shift
+	{ echo '#!/bin/sh'; echo "echo $name >> ran"; printf "echo '%s'\n" "$@" "1..$#"; } > "$name"
+	chmod +x "$name"
+}
+
+new_test good 'ok 1 - a' 'ok 2 - b'
+new_test skips 'ok 1 - a' 'ok 2 - b # SKIP no'
+new_test fails 'ok 1 - a' 'not ok 2 - b'
+new_test short 'ok 1 - a' 'ok 3 - b'
+
+# Runs the tests, and compares the last line and which of them ran.
+gives() # LAST-LINE RAN TEST...
+{
+	local last=$1 ran=$2
+
+	shift 2
+	rm -f ran
+	ci/check -k known "$@" > out 2>&1
+	cat out
+	echo "ran: $(cat ran 2> /dev/null | paste -sd' ')"
+	[ "$(tail -n 1 out)" = "$last" ] && [ "$(cat ran 2> /dev/null | paste -sd' ')" = "$ran" ]
+}
+printf '/known\n/out\n' >> .gitignore
+
+check "points are counted" gives "4 passed, 1 failed, 1 skipped" "good skips fails" ./good ./skips ./fails
+check "what passed is counted and does not run again; what was skipped or failed does" \
+	gives "4 passed, 1 failed, 1 skipped" "skips fails" ./good ./skips ./fails
+check "all of it passed before" gives "2 passed, 0 failed, 0 skipped" "" ./good
+check "a wrong number of points is a failure, each time" gives "4 passed, 1 failed, 0 skipped" "short" ./good ./short
+check "without -k all runs" sh -c 'rm ran; ci/check ./good && [ "$(cat ran)" = good ]'
+echo "# changed" >> skips
+check "a file that git does not know yet changed" gives "2 passed, 0 failed, 0 skipped" "good" ./good
+git add -A && git -c user.name=x -c user.email=x@invalid commit -qm x
+check "a commit changes no file" gives "2 passed, 0 failed, 0 skipped" "" ./good
+export BASE=other
+check "another base" gives "2 passed, 0 failed, 0 skipped" "good" ./good
+git init -q build/other/tree
+git -C build/other/tree -c user.name=x -c user.email=x@invalid commit -q --allow-empty -m y
+check "a commit in a tree" gives "2 passed, 0 failed, 0 skipped" "good" ./good
+new_test meddles 'ok 1 - a'
+echo 'echo >> skips' >> meddles
+gives "1 passed, 0 failed, 0 skipped" "meddles" ./meddles > /dev/null
+git checkout -q skips
+check "a test during which something changed is not remembered" \
+	gives "1 passed, 0 failed, 0 skipped" "meddles" ./meddles
+rm -rf .git
+check "without git all runs" gives "2 passed, 0 failed, 0 skipped" "good" ./good
+check "each time" gives "2 passed, 0 failed, 0 skipped" "good" ./good
+fails "an unknown option" "^usage" ci/check -x ./good
+fails "no test" "^usage" ci/check
+done_testing
