@@ -262,7 +262,7 @@ def _(place):
     expect(status == 0, status, out)
     # Then hogs and the guest on one CPU of the host, where it gets a fifth.  Each
     # hog is a session of its own: a kernel with autogroups shares out by session.
-    limit = 1.4 * needs
+    limit = 2 * needs
     cpu = {min(os.sched_getaffinity(0))}
     hogs = [subprocess.Popen(["sh", "-c", "while :; do :; done"], start_new_session=True,
                              preexec_fn=lambda: os.sched_setaffinity(0, cpu)) for _ in range(4)]
