@@ -45,6 +45,8 @@ def against_guest(report, guest, wanted):
         against.append(f"{who} verified {guest['files_verified']} of {wanted} files")
     against += [f"{who}: {name} from the image failed"
                 for name, result in guest["programs"].items() if result == "failed"]
+    if guest["stays"] == "failed":
+        against.append(f"{who}: no program from the image stayed while the host counted")
     share = fair_share(report, guest)
     if guest["image_pss_bytes"] > (1 + PSS_TOLERANCE) * share:
         against.append(f"{who} is charged {mib(guest['image_pss_bytes'])} of the image, "
