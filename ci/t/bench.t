@@ -42,6 +42,7 @@ for q in '[.rows[].id] == ["erofs-dax", "erofs-dax-base", "ramdax", "erofs-blk",
 	check "bench.json: $q" says "$q"
 done
 
+check "its picture is beside it" grep -q 'Two versions of the image in one guest' "$T/bench/bench.html"
 check "two runs differ by at most 1 %, with and without a disk" bench --row erofs-dax --row erofs-blk --repeat 2
 check "the spread is measured" says '.spread > 0 and .spread <= 0.01 and (.rows[0].runs | length == 2)'
 fails "a row that is not there" "no row 'ext5'; there are: erofs-dax" bench --row ext5

@@ -60,6 +60,10 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	'(.image_bytes / 1024) as $k | .containers | .saved_kib > $k * 0.8 and .cached_kib_shared < $k * 1.2'; do
 	check "report: $q" says "$q"
 done
+check "its picture is beside it" grep -q 'Mapped parts of the image' "$T/report.html"
+cp "$T/report.html" "$T/first.html"
+check "it can be drawn again" python3 -B qemu/pictures "$T/report.json"
+check "... and is the same" cmp "$T/report.html" "$T/first.html"
 check "the image is what it was" test "$sum" = "$(sha256sum < "$T/out/golden.erofs")"
 
 check "of ten guests two verify files, and all share" demo --guests 10
