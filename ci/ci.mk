@@ -18,7 +18,7 @@ patches: ## patches: write the commits of the trees (BASE=, UTILS_BASE=: of that
 # kernel and patch by patch, take what time there is, see CHECK_SECONDS.
 # The package of the module has a target of its own, check-dkms.
 ALL_TESTS := $(sort $(filter-out ci/t/dkms.t,$(wildcard ci/t/*.t erofs-utils/tests/*.t)))
-FIRST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,arguments figures proofs series-tool series))
+FIRST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,arguments figures pictures proofs series-tool series))
 LAST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,guest-fast guest-debug) \
 	erofs-utils/tests/series.t ci/t/series-build.t)
 TESTS ?= $(FIRST_TESTS) $(filter-out $(FIRST_TESTS) $(LAST_TESTS),$(ALL_TESTS)) $(LAST_TESTS)

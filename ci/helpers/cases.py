@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Cases of the tests of the guest harness (ci/t/harness*.t).
+"""Cases of the tests of the guest harness (ci/t/harness*.t), and of others in Python.
 
 Each case that boots a guest runs qemu/vm as a user would, with a folder for temporary
 files of its own and a mark on the kernel's command line by which a QEMU that is left
@@ -139,11 +139,11 @@ def attempt(name, function):
         place.remove()
 
 
-def main():
-    """Run the cases that match the arguments, or all."""
+def main(guests=True):
+    """Run the cases that match the arguments, or all; `guests` says whether any of them boots one."""
     wanted = [(n, f) for n, f in CASES if not sys.argv[1:] or any(a in n for a in sys.argv[1:])]
     print(f"1..{len(wanted)}", flush=True)
-    if os.path.exists(KERNEL):
+    if guests and os.path.exists(KERNEL):
         # Once, before cases run at the same time.
         os.environ.setdefault("ACCEL", harness.find_accel(KERNEL))
     failed = 0

@@ -33,12 +33,16 @@ for q in '[.rows[].id] == ["erofs-dax", "erofs-dax-base", "ramdax", "erofs-blk",
 		."erofs-dax" < $k / 4 and .ramdax < $k / 4 and ."ext4-dax" < $k / 4 and ."erofs-blk" > $k and .squashfs > $k' \
 	'(.workload.bytes / 4096) as $p | [.rows[] | {(.id): [.runs[0][] | select(.pass == "mmap").faults][0]}] | add |
 		."erofs-dax" < $p / 3 and .ramdax < $p / 3 and ."ext4-dax" >= $p and ."erofs-blk" < $p / 3' \
+	'[.columns[].name] as $c | [.rows[].values | keys - $c | length == 0] | all' \
+	'[.rows[] | .values.mmap * 1e6 - ([.runs[0][] | select(.pass == "mmap").cpu_ns][0]) | fabs < 1] | all' \
+	'[.rows[] | select(.ratios != {}).id] == ["erofs-dax", "erofs-blk", "share-off"]' \
 	'[.sharing[] | select(.limit) | .holds | type == "boolean"] | all and length == 7' \
 	'[.sharing[] | select(.what | test("page cache of them|instructions of read")) | .holds] | all and length == 2' \
 	'[.sharing[] | select(.what | test("unique|without")) | .value] | .[0] * 1.9 < .[1]'; do
 	check "bench.json: $q" says "$q"
 done
 
+check "its picture is beside it" grep -q 'Two versions of the image in one guest' "$T/bench/bench.html"
 check "two runs differ by at most 1 %, with and without a disk" bench --row erofs-dax --row erofs-blk --repeat 2
 check "the spread is measured" says '.spread > 0 and .spread <= 0.01 and (.rows[0].runs | length == 2)'
 fails "a row that is not there" "no row 'ext5'; there are: erofs-dax" bench --row ext5

@@ -44,6 +44,7 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	'[.guests[] | .device + " " + .node | sub("[0-9.]+$"; "")] == ["pmem /dev/pmem", "ramdax /dev/dax", "nvdimm /dev/dax", "carveout /dev/pmem"]' \
 	'[.guests[] | .writes[].way | select(test("block device|DAX device"))] | length == 4' \
 	'.guests[0].programs | .shell == "ok" and .perl == "absent"' \
+	'[.guests[].stays] == ["shell", "shell", "shell", "shell"] and (.image | endswith("/golden.erofs"))' \
 	'.unique_bytes <= .image_bytes and .unique_bytes > 5000000' \
 	'[.guests[] | (.image_pss_bytes * 4 / .image_rss_bytes - 1) | fabs < 0.15] | all' \
 	'.image_bytes as $b | [.guests[].image_mapped_bytes] | all(. > 100000 and . < $b / 2)' \
@@ -59,13 +60,17 @@ for q in '.result == "shared"' '.guests | length == 4' \
 	'(.image_bytes / 1024) as $k | .containers | .saved_kib > $k * 0.8 and .cached_kib_shared < $k * 1.2'; do
 	check "report: $q" says "$q"
 done
+check "its picture is beside it" grep -q 'Mapped parts of the image' "$T/report.html"
+cp "$T/report.html" "$T/first.html"
+check "it can be drawn again" python3 -B qemu/pictures "$T/report.json"
+check "... and is the same" cmp "$T/report.html" "$T/first.html"
 check "the image is what it was" test "$sum" = "$(sha256sum < "$T/out/golden.erofs")"
 
 check "of ten guests two verify files, and all share" demo --guests 10
 for q in '.result == "shared" and (.guests | length == 10)' \
 	'[.guests[].verifies] == [range(10) | . < 2]' \
 	'[.guests[:2][] | .files_verified == 43 and .tree_ok and .write_attempts == 9] | all' \
-	'[.guests[2:][] | .programs.stays == "ok" and .write_attempts == 0 and .image_mapped_bytes > 100000] | all' \
+	'[.guests[2:][] | .stays == "shell" and .programs == {} and .write_attempts == 0 and .image_mapped_bytes > 100000] | all' \
 	'[.guests[2:][] | .memory_bytes == 100663296 and .own_guest_bytes < .memory_bytes] | all' \
 	'[.mapped_by[].bytes] | length == 10 and .[9] > 100000' \
 	'.unique_bytes <= .image_bytes'; do

@@ -11,6 +11,8 @@ import harness
 from harness import MIB
 
 OPTION = "EROFS_FS_PAGE_CACHE_SHARE"
+HEADLINE = "Two versions of the image as two containers on one kernel, all files read"
+WORDS = {"private": "without", "shared": "with"}    # each mode in the table
 MODES = {"private": "ro", "shared": "ro,inode_share,domain_id=demo"}    # mount options
 # Beside the page cache: kernel, initramfs with the lists, inodes, dentries.
 GUEST_MEMORY = 256 * MIB
@@ -69,21 +71,25 @@ def judge(report):
     return against
 
 
+def in_short(report):
+    """What was saved, or why nothing was measured, as a sentence."""
+    if "skipped" in report:
+        return f"Two containers on one kernel: not tried, {report['skipped']}."
+    if "failed" in report:
+        return f"Two containers on one kernel failed, {report['failed']}"
+    return (f"Page cache saved: {report['saved_kib'] / 1024:.1f} MiB ({report['saved_kib'] / report['cached_kib_private']:.0%}), "
+            f"at the price of {report['slab_cost_kib'] / 1024:.1f} MiB of slab. "
+            + ("Each container sees its own files." if report["contents_ok"] else "Contents are WRONG."))
+
+
 def print_table(report):
     """What a person sees."""
     print()
-    if "skipped" in report:
-        print(f"Two containers on one kernel: not tried, {report['skipped']}.")
-        return
-    if "failed" in report:
-        print(f"Two containers on one kernel failed, {report['failed']}")
-        return
-    print("Two versions of the image as two containers on one kernel, all files read")
-    print()
-    print("inode_share      page cache          slab")
-    for mode, what in (("private", "without"), ("shared", "with")):
-        print(f"{what:<12} {report['cached_kib_' + mode]:>10} KiB {report['slab_kib_' + mode]:>9} KiB")
-    print()
-    print(f"Page cache saved: {report['saved_kib'] / 1024:.1f} MiB ({report['saved_kib'] / report['cached_kib_private']:.0%}), "
-          f"at the price of {report['slab_cost_kib'] / 1024:.1f} MiB of slab. "
-          + ("Each container sees its own files." if report["contents_ok"] else "Contents are WRONG."))
+    if "contents_ok" in report:
+        print(HEADLINE)
+        print()
+        print("inode_share      page cache          slab")
+        for mode, what in WORDS.items():
+            print(f"{what:<12} {report['cached_kib_' + mode]:>10} KiB {report['slab_kib_' + mode]:>9} KiB")
+        print()
+    print(in_short(report))

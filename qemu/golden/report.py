@@ -45,6 +45,8 @@ def against_guest(report, guest, wanted):
         against.append(f"{who} verified {guest['files_verified']} of {wanted} files")
     against += [f"{who}: {name} from the image failed"
                 for name, result in guest["programs"].items() if result == "failed"]
+    if guest["stays"] == "failed":
+        against.append(f"{who}: no program from the image stayed while the host counted")
     share = fair_share(report, guest)
     if guest["image_pss_bytes"] > (1 + PSS_TOLERANCE) * share:
         against.append(f"{who} is charged {mib(guest['image_pss_bytes'])} of the image, "
@@ -69,11 +71,29 @@ def judge(report, wanted):
     return "shared", []
 
 
+def headline(report):
+    """What the report is of."""
+    n = len(report["guests"])
+    return f"One EROFS image of {mib(report['image_bytes'])}, {n} guest{'s' * (n > 1)}, under {report['accel']}"
+
+
+def in_short(report):
+    """What the host holds of the image, a sentence a line."""
+    n = len(report["guests"])
+    copies = report["unique_bytes"] / max(1, report["private_copies_bytes"]) * n
+    if not all(g["verifies"] for g in report["guests"]):
+        copies = report["unique_bytes"] / report["image_bytes"]
+    return [f"In host memory: {mib(report['unique_bytes'])} of the image, "
+            f"{'ONE copy' if copies < 1.2 else f'{copies:.1f} copies'} for {n} guest{'s' * (n > 1)}.",
+            f"{n} private cop{'ies' if n > 1 else 'y'} would take {mib(report['private_copies_bytes'])}; "
+            f"saved: {mib(report['saved_bytes'])}.",
+            f"The image's checksum is {'unchanged' if report['image_unchanged'] else 'NOT THE SAME'}."]
+
+
 def print_guests(report):
     """A line for each guest, and the sums."""
-    n = len(report["guests"])
     print()
-    print(f"One EROFS image of {mib(report['image_bytes'])}, {n} guests, under {report['accel']}")
+    print(headline(report))
     print()
     print("guest  memory, mounted from   files     page cache   image pages    charged for   writes that")
     print("                              verified  and buffers  in host mem.   them (PSS)    reached it")
@@ -87,14 +107,15 @@ def print_guests(report):
         print(f"{g['id']:>5}  {g['device']:<9}{g['node']:<13} {does}  {mib(g['image_rss_bytes']):>12}"
               f"  {mib(g['image_pss_bytes']):>13}   {writes}")
     print()
-    copies = report["unique_bytes"] / max(1, report["private_copies_bytes"]) * n
-    if not all(g["verifies"] for g in report["guests"]):
-        copies = report["unique_bytes"] / report["image_bytes"]
-    print(f"In host memory: {mib(report['unique_bytes'])} of the image, "
-          f"{'ONE copy' if copies < 1.2 else f'{copies:.1f} copies'} for {n} guests.")
-    print(f"{n} private copies would take {mib(report['private_copies_bytes'])}; "
-          f"saved: {mib(report['saved_bytes'])}.")
-    print(f"The image's checksum is {'unchanged' if report['image_unchanged'] else 'NOT THE SAME'}.")
+    for line in in_short(report):
+        print(line)
+
+
+def in_all(report):
+    """What all guests take of the host, as a sentence."""
+    n = len(report["guests"])
+    return (f"In all: {mib(report['host_bytes'])} for {n} guest{'s' * (n > 1)} with the image, "
+            f"{mib(report['host_bytes'] / n)} for each of them.")
 
 
 def print_own_memory(report):
@@ -109,8 +130,7 @@ def print_own_memory(report):
               f"{mib(g['own_qemu_bytes']):>11} {mib(g['own_guest_bytes'] + g['own_qemu_bytes']):>13}")
     print(f"{'all':>5}           {mib(report['own_guest_bytes']):>14} {mib(report['own_qemu_bytes']):>11} "
           f"{mib(report['own_bytes']):>13}")
-    print(f"In all: {mib(report['host_bytes'])} for {len(guests)} guests with the image, "
-          f"{mib(report['host_bytes'] / len(guests))} for each of them.")
+    print(in_all(report))
 
 
 def cells_of(report, guest, count):
@@ -128,17 +148,21 @@ def cells_of(report, guest, count):
     return "".join("#" if m * 2 >= cell_bytes else "+" if m else "-" if t else "." for t, m in zip(touched, mapped))
 
 
-def users_in_words(report):
-    """Bytes by the number of guests that have mapped them; from nine guests on by halves of it."""
+def by_users(report):
+    """Yield (least, most, bytes): what so many guests have mapped; from nine guests on by halves of their number."""
     count = len(report["guests"])
-    below, words = count + 1, []
+    below = count + 1
     while below > 1:
         least = below - 1 if count <= 8 or below > count else max(1, below // 2)
-        size = sum(by["bytes"] for by in report["mapped_by"] if least <= by["guests"] < below)
-        users = f"{least}" if below - least == 1 else f"{least} to {below - 1}"
-        words.append(f"{users}{' guests' * (least == count)}: {mib(size)}")
+        yield least, below - 1, sum(by["bytes"] for by in report["mapped_by"] if least <= by["guests"] < below)
         below = least
-    return words
+
+
+def users_in_words(report):
+    """The same as words: "4 guests: 1.4 MiB"."""
+    count = len(report["guests"])
+    return [f"{least}{f' to {most}' * (most > least)}{' guests' * (least == count)}: {mib(size)}"
+            for least, most, size in by_users(report)]
 
 
 def print_parts(report):

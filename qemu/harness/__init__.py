@@ -35,7 +35,7 @@ from .console import SPLAT
 from .device import CARVEOUT_PARAMETER, DAX_KINDS, KINDS, MEMORY_ALIGN, help_text, make_device, markdown_table
 from .guest import Guest
 from .host import (GIB, MIB, HarnessError, available_memory, base_dir, build_dir, check_kernel, find_qemu, guest_files,
-                   kernel_config, kernel_of, memory_file, parse_size, round_up, write_json)
+                   kernel_config, kernel_of, memory_file, parse_size, round_up, write_json, write_text)
 from .loop import Group
 from .run import run, run_groups
 from .signals import Interrupted, interruptible

@@ -48,17 +48,21 @@ def memory_file(name, data=b""):
     return fd
 
 
-def write_json(path, value):
-    """Write a report: the file is there as a whole, or as it was before."""
+def write_text(path, text):
+    """Write a file: it is there as a whole, or as it was before."""
     try:
         with open(path + ".tmp", "w", encoding="utf-8") as stream:
-            json.dump(value, stream, indent=1)
-            stream.write("\n")
+            stream.write(text)
         os.rename(path + ".tmp", path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.remove(path + ".tmp")
         raise
+
+
+def write_json(path, value):
+    """Write a report, as write_text() does."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def available_memory():
