@@ -77,3 +77,15 @@ figures: packages ## figures: run demo, bench and bench-utils, write figures.jso
 .PHONY: faults
 faults: ## faults: list the faults that were found, and what shows that each is gone
 	@ci/faults
+
+# The two kernel bases are to share page cache by the same text, where the kernel's interfaces allow.
+SAME_FILES := $(addprefix fs/erofs/,ishare.h ishare.c rawread.c)
+.PHONY: diff-bases
+diff-bases: packages ## diff-bases: show what differs between the kernel bases in the files of page cache sharing
+	@for b in $(call bases_of,kernel); do ci/whole ci/series tree $$b || exit 1; done
+	@cd $(BUILD) && for f in $(SAME_FILES); do \
+		diff -u $(addsuffix /tree/$$f,$(call bases_of,kernel)) || [ $$? = 1 ] || exit 1; \
+	done
+	@cd $(BUILD) && for f in $(SAME_FILES); do \
+		git --no-pager diff --no-index --shortstat $(addsuffix /tree/$$f,$(call bases_of,kernel)) | sed "s|^.*changed|$$f|"; \
+	done

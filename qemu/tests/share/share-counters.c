@@ -12,6 +12,8 @@
  * cpus: 2
  * memory: 512M
  * timeout: 120
+ *
+ * Linux 7.3 has no counters of DAX, since files on DAX do not share there yet.
  */
 #include "ktap.h"
 #include "share.h"
@@ -26,6 +28,12 @@ static const char *const names[] = {
 
 static const char old_disk[] = "/dev/harness/blk0", young_disk[] = "/dev/harness/blk1", many_disk[] = "/dev/harness/blk2";
 
+/* does this kernel count that? */
+static bool counted(const char *name)
+{
+	return strncmp(name, "dax_", 4) || !access("/sys/fs/erofs/inode_share/dax_bytes", F_OK);
+}
+
 static void modes(const char *device)
 {
 	char path[PATH_MAX], real[PATH_MAX] = "";
@@ -35,6 +43,8 @@ static void modes(const char *device)
 	if (device && !realpath(device, real))
 		ktap_note("no %s", device);
 	for (int i = 0; i < NAMES; i++) {
+		if (!counted(names[i]))
+			continue;
 		snprintf(path, sizeof(path), "/sys/fs/erofs/%s%sinode_share/%s", device ? basename(real) : "",
 			 device ? "/" : "", names[i]);
 		st.st_mode = 0;
@@ -79,7 +89,8 @@ static void values(void)
 	is(young_disk, "cached_bytes", 0, "the older one provides");
 	is(young_disk, "saved_bytes", 65536, "the younger one saves");
 	is(old_disk, "saved_bytes", 0, "the older one does not");
-	is(NULL, "dax_bytes", 0, "no DAX");
+	if (counted("dax_bytes"))
+		is(NULL, "dax_bytes", 0, "no DAX");
 	is(NULL, "provider_switches", 0, "nobody has left");
 	is(NULL, "refused", 0, "nobody is refused");
 	close(a);
