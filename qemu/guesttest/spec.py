@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest test declares, and where tests are."""
 import difflib
+import glob
 import os
 import re
 import shlex
@@ -22,7 +23,7 @@ class Spec:
 
     name, group, path, description; the group is the name of the folder
     config     options to be set, "!NAME" for options not to be set
-    series     the series that the kernel's base must have, or None
+    series     the series, or the patch of one, that the kernel's base must have, or None
     images     {name: [recipe, mkfs option...]}
     devices    device specs that name images; the test needs what their kinds need of a kernel
     ranges     NAME:SIZE@ADDRESS of further ranges to be DAX devices
@@ -101,7 +102,7 @@ class Spec:
 
     def missing_series(self, base):
         """Why a kernel of this base cannot run the test, or None."""
-        if not self.series or os.path.isdir(os.path.join(TOP, "patches", base, self.series)):
+        if not self.series or glob.glob(os.path.join(TOP, "patches", base, self.series)):
             return None
         return f"{base} has no series {self.series}"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a read fault on a DAX mapping maps the pages around it too
- * series: 2-dax
+ * series: 2-dax/????-mm-let-DAX-map-the-pages-around-a-read-fault.patch
  * config: EROFS_FS
  * image: tree tree -Enoinline_data
  * device: pmem:tree
