@@ -56,12 +56,16 @@ test: guest kselftests ## test: run the guest tests of T (default: all) on FLAVO
 
 # A whole Debian 13 with its own kernel: both packages installed, used, upgraded, removed.
 STOCK_ROOT := $(BUILD)/roots/stock
+# Of sid: that of Debian 13 has no snapshotter for EROFS. Fetched once.
+CONTAINERD := $(BUILD)/stock/containerd
 .PHONY: test-stock
 test-stock: dkms-deb utils-deb ## test-stock: boot Debian 13 with its own kernel, install the packages, run containers
 	@ci/whole ci/debian-root make trixie $(STOCK_ROOT) ci/roots/stock.txt
 	@ci/whole kernel/dkms/build $(KERNEL_TREE) $(BUILD_ROOT) $(BUILD)/stock/former $(DKMS_VERSION)~former > /dev/null
-	@ci/whole qemu/stock/disk $(STOCK_ROOT) $(BUILD)/stock/disk $(BUILD)/stock/former/erofs-ramdax-dkms_*.deb \
-		$(DKMS_DEB) $(PACKAGES_OUT)/erofs-utils_$(UTILS_VERSION)_*.deb
+	@mkdir -p $(CONTAINERD) && cd $(CONTAINERD) && { [ -e containerd_*.deb ] || $(TOP)/ci/debian-apt sid download containerd > log 2>&1; }
+	@ci/whole qemu/stock/disk $(STOCK_ROOT) $(BUILD)/stock/disk qemu/stock/install qemu/stock/test qemu/stock/runtimes \
+		$(BUILD)/stock/former/erofs-ramdax-dkms_*.deb $(DKMS_DEB) $(PACKAGES_OUT)/erofs-utils_$(UTILS_VERSION)_*.deb \
+		$(CONTAINERD)/containerd_*.deb
 	@ci/whole qemu/stock/run $(BUILD)/stock/disk $(BUILD)/stock/figures.json
 
 STRESS ?= 900
