@@ -68,6 +68,20 @@ test-stock: dkms-deb utils-deb ## test-stock: boot Debian 13 with its own kernel
 		$(CONTAINERD)/containerd_*.deb
 	@ci/whole qemu/stock/run $(BUILD)/stock/disk $(BUILD)/stock/figures.json
 
+# Debian 13 as a golden image that virtual machines boot from, and as a disk.
+VM_ROOT := $(BUILD)/roots/vm
+VM_OUT := $(BUILD)/stock/vm
+.PHONY: demo-vm
+demo-vm: stock-kernel ## demo-vm: Debian guests that boot from one image in memory, beside one with a disk
+	@$(MAKE) --no-print-directory utils host-tools
+	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
+	@ci/whole ci/debian-root make trixie $(VM_ROOT) ci/roots/vm.txt
+	@ci/whole qemu/stock/disk $(VM_ROOT) $(VM_OUT) qemu/stock/vm-install qemu/stock/vm-test \
+		$(INITRAMFS_DEB) $(STOCK_OUT)/modules/99-erofs.ko
+	@[ ! -e $(VM_OUT)/root.tar ] || { $(MKFS) --quiet --tar=f $(GOLDEN_OPTIONS) $(VM_OUT)/golden.erofs $(VM_OUT)/root.tar && \
+		truncate -s %2M $(VM_OUT)/golden.erofs && rm $(VM_OUT)/root.tar; }
+	@qemu/demo-vm --boot $(VM_OUT) --kernel $(KERNEL) --hostpages $(HOSTPAGES) --report $(VM_OUT)/report.json
+
 STRESS ?= 900
 .PHONY: stress arguments-stress
 arguments-stress:
