@@ -140,6 +140,17 @@ demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proo
 		--devices "$(DEVICES)" --report $(BASE_BUILD)/demo/report.json \
 		$(if $(filter no,$(CONTAINERS)),,--containers $(BASE_BUILD)/containers)
 
+# Programs for "make pairs", or all.
+APPS ?= redis nginx postgresql mariadb python tomcat
+.PHONY: pairs arguments-pairs
+arguments-pairs:
+	@qemu/pairs --check --apps '$(APPS)'
+pairs: packages ## pairs: what images of Debian packages share, predicted and measured (APPS="redis nginx ...")
+	@$(MAKE) --no-print-directory utils guest
+	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
+	@MKFS=$(MKFS) DUMP=$(DUMP) qemu/pairs --kernel $(KERNEL) --work $(BUILD)/pairs --apps '$(APPS)' \
+		--report $(BASE_BUILD)/pairs.json
+
 REPEAT ?= 1
 BENCH_ARGUMENTS = $(ROWS:%=--row '%') --repeat '$(REPEAT)'
 .PHONY: bench arguments-bench
