@@ -74,6 +74,15 @@ figures: packages ## figures: run demo, bench and bench-utils, write figures.jso
 	@ci/figures collect $(BASE) $(UTILS_BASE)
 	@ci/figures fill
 
+.PHONY: figures-packages
+figures-packages: packages ## figures-packages: the same of test-stock, demo-vm and pairs (an hour)
+	@mkdir -p $(BASE_BUILD)/figures
+	@$(MAKE) --no-print-directory -s test-stock
+	@set -o pipefail; $(MAKE) --no-print-directory -s demo-vm | tee $(BASE_BUILD)/figures/demo-vm
+	@$(MAKE) --no-print-directory -s pairs
+	@ci/figures collect-packages $(BASE)
+	@ci/figures fill
+
 .PHONY: faults
 faults: ## faults: list the faults that were found, and what shows that each is gone
 	@ci/faults

@@ -56,13 +56,31 @@ test: guest kselftests ## test: run the guest tests of T (default: all) on FLAVO
 
 # A whole Debian 13 with its own kernel: both packages installed, used, upgraded, removed.
 STOCK_ROOT := $(BUILD)/roots/stock
+# Of sid: that of Debian 13 has no snapshotter for EROFS. Fetched once.
+CONTAINERD := $(BUILD)/stock/containerd
 .PHONY: test-stock
 test-stock: dkms-deb utils-deb ## test-stock: boot Debian 13 with its own kernel, install the packages, run containers
 	@ci/whole ci/debian-root make trixie $(STOCK_ROOT) ci/roots/stock.txt
 	@ci/whole kernel/dkms/build $(KERNEL_TREE) $(BUILD_ROOT) $(BUILD)/stock/former $(DKMS_VERSION)~former > /dev/null
-	@ci/whole qemu/stock/disk $(STOCK_ROOT) $(BUILD)/stock/disk $(BUILD)/stock/former/erofs-ramdax-dkms_*.deb \
-		$(DKMS_DEB) $(PACKAGES_OUT)/erofs-utils_$(UTILS_VERSION)_*.deb
+	@mkdir -p $(CONTAINERD) && cd $(CONTAINERD) && { [ -e containerd_*.deb ] || $(TOP)/ci/debian-apt sid download containerd > log 2>&1; }
+	@ci/whole qemu/stock/disk $(STOCK_ROOT) $(BUILD)/stock/disk qemu/stock/install qemu/stock/test qemu/stock/runtimes \
+		$(BUILD)/stock/former/erofs-ramdax-dkms_*.deb $(DKMS_DEB) $(PACKAGES_OUT)/erofs-utils_$(UTILS_VERSION)_*.deb \
+		$(CONTAINERD)/containerd_*.deb
 	@ci/whole qemu/stock/run $(BUILD)/stock/disk $(BUILD)/stock/figures.json
+
+# Debian 13 as a golden image that virtual machines boot from, and as a disk.
+VM_ROOT := $(BUILD)/roots/vm
+VM_OUT := $(BUILD)/stock/vm
+.PHONY: demo-vm
+demo-vm: stock-kernel ## demo-vm: Debian guests that boot from one image in memory, beside one with a disk
+	@$(MAKE) --no-print-directory utils host-tools
+	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
+	@ci/whole ci/debian-root make trixie $(VM_ROOT) ci/roots/vm.txt
+	@ci/whole qemu/stock/disk $(VM_ROOT) $(VM_OUT) qemu/stock/vm-install qemu/stock/vm-test \
+		$(INITRAMFS_DEB) $(STOCK_OUT)/modules/99-erofs.ko
+	@[ ! -e $(VM_OUT)/root.tar ] || { $(MKFS) --quiet --tar=f $(GOLDEN_OPTIONS) $(VM_OUT)/golden.erofs $(VM_OUT)/root.tar && \
+		truncate -s %2M $(VM_OUT)/golden.erofs && rm $(VM_OUT)/root.tar; }
+	@qemu/demo-vm --boot $(VM_OUT) --kernel $(KERNEL) --hostpages $(HOSTPAGES) --report $(VM_OUT)/report.json
 
 STRESS ?= 900
 .PHONY: stress arguments-stress
@@ -121,6 +139,17 @@ demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proo
 		--kernel $(KERNEL) --hostpages $(HOSTPAGES) --guests $(GUESTS) \
 		--devices "$(DEVICES)" --report $(BASE_BUILD)/demo/report.json \
 		$(if $(filter no,$(CONTAINERS)),,--containers $(BASE_BUILD)/containers)
+
+# Programs for "make pairs", or all.
+APPS ?= redis nginx postgresql mariadb python tomcat
+.PHONY: pairs arguments-pairs
+arguments-pairs:
+	@qemu/pairs --check --apps '$(APPS)'
+pairs: packages ## pairs: what images of Debian packages share, predicted and measured (APPS="redis nginx ...")
+	@$(MAKE) --no-print-directory utils guest
+	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
+	@MKFS=$(MKFS) DUMP=$(DUMP) qemu/pairs --kernel $(KERNEL) --work $(BUILD)/pairs --apps '$(APPS)' \
+		--report $(BASE_BUILD)/pairs.json
 
 REPEAT ?= 1
 BENCH_ARGUMENTS = $(ROWS:%=--row '%') --repeat '$(REPEAT)'

@@ -16,11 +16,12 @@ build-root: packages
 .PHONY: dkms-deb arguments-dkms-deb
 arguments-dkms-deb:
 	$(if $(filter linux-6.12,$(BASE)),,$(error BASE=$(BASE): the package is for kernels of linux-6.12))
-dkms-deb: build-root ## dkms-deb: the EROFS module for Debian 13's own kernels, as a package (build/packages)
+dkms-deb: build-root ## dkms-deb: the EROFS module for Debian 13's own kernels, and what boots from an image, as packages (build/packages)
 	@ci/whole ci/series tree $(BASE)
 	@ci/whole kernel/dkms/build $(KERNEL_TREE) $(BUILD_ROOT) $(PACKAGES_OUT) $(DKMS_VERSION)
 
 DKMS_DEB = $(PACKAGES_OUT)/erofs-ramdax-dkms_$(DKMS_VERSION)_all.deb
+INITRAMFS_DEB = $(PACKAGES_OUT)/erofs-ramdax-initramfs_$(DKMS_VERSION)_all.deb
 
 # Debian's own kernel with the module, as the harness boots one, and what its guests need
 # beside that as modules.

@@ -20,11 +20,11 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def image_pages(hostpages, image, guests):
-    """What hostpages says of the image and its users, joined with what each guest says."""
+def image_pages(hostpages, image, guests, joined=True):
+    """What hostpages says of the image and its users; `joined` with what guestpages has printed in each guest."""
     command, fds = [hostpages, "--json"], []
     with contextlib.ExitStack() as stack:
-        for guest in guests:
+        for guest in guests if joined else ():
             fds.append(harness.memory_file("guestpages", "".join(f"{line}\n" for line in guest.results[0]).encode()))
             stack.callback(os.close, fds[-1])
             command.append(f"--guest={guest.pid}:/dev/fd/{fds[-1]}")

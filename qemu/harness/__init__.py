@@ -24,6 +24,7 @@ reaches only this process, which ends it; and it dies with this process
     machine          what QEMU and the kernel are told
     console          kernel warnings, and what a report shows
     guest            one guest
+    debian           one that boots Debian with systemd
     loop             groups of guests, and what starts, watches and ends them
     accel            KVM or emulation
     run              the way in
@@ -32,6 +33,7 @@ Each uses only those above it.  Documentation/harness.md is the user's view.
 """
 from .accel import find_accel
 from .console import SPLAT
+from .debian import RootDisk, debian_guest
 from .device import CARVEOUT_PARAMETER, DAX_KINDS, KINDS, MEMORY_ALIGN, help_text, make_device, markdown_table
 from .guest import Guest
 from .host import (GIB, MIB, HarnessError, available_memory, base_dir, build_dir, check_kernel, find_qemu, guest_files,
