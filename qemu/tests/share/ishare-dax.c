@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: files on DAX share memory between images of a domain, for as long as the image it is in is there
- * series: 4-share
+ * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * config: TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT DM_DELAY
  * image: base share base --dax

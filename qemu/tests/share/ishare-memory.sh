@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: images in memory share page cache, for what they do not serve by DAX
-# series: 4-share
+# series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
 # config: EROFS_FS_PAGE_CACHE_SHARE
 # image: base share base
 # image: zstd share base -zzstd -C65536

@@ -11,7 +11,6 @@
  * flavours: fast
  * timeout: 120
  */
-#include <math.h>
 #include <sys/resource.h>
 
 #include "ktap.h"
@@ -45,7 +44,7 @@ static void stat_nth(const char *dir, const char *folder, int n)
 /* microseconds for an open of files @from to @from + SAMPLE; the least, as a busy host stops the guest now and then */
 static double opens(const char *folder, int from)
 {
-	double least = 1e9;
+	double least = 1e9, took;
 
 	for (int i = from; i < from + SAMPLE; i++) {
 		double start = seconds_now();
@@ -54,7 +53,8 @@ static double opens(const char *folder, int from)
 		if (fd < 0)
 			ktap_note("%s/%d: %s", folder, i, strerror(errno));
 		close(fd);
-		least = fmin(least, (seconds_now() - start) * 1e6);
+		took = (seconds_now() - start) * 1e6;
+		least = took < least ? took : least;
 	}
 	return least;
 }
@@ -104,16 +104,15 @@ static long bytes_for_each(const char *folder)
 /* microseconds for a lookup of an inode of a mount that has nothing to do with it; the best mean of some */
 static double lookups(void)
 {
-	double best = 1e9;
+	double best = 1e9, start, took;
 
 	for (int turn = 0; turn < 5; turn++) {
-		double start;
-
 		drop_caches("2");
 		start = seconds_now();
 		for (int i = 0; i < SAMPLE; i++)
 			stat_nth("/other", "plain", i);
-		best = fmin(best, (seconds_now() - start) * 1e6 / SAMPLE);
+		took = (seconds_now() - start) * 1e6 / SAMPLE;
+		best = took < best ? took : best;
 	}
 	return best;
 }

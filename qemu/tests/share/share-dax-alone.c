@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a fault in a shared file on DAX ends with SIGBUS if its only mount has lost its device
- * series: 4-share
+ * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: base share base --dax
  * device: ramdax:base

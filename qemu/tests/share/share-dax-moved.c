@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: unmounting who has moved to a better shared inode leaves what others have mapped alone
- * series: 4-share
+ * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX
  * image: base share base --dax
  * device: pmem:base
