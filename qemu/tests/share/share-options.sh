@@ -38,8 +38,8 @@ mkdir -p /mnt/x /mnt/y /mnt/z /mnt/box
 check "inode_share alone is refused" refused "needs domain_id=" $m,inode_share $base /mnt/x
 check "an empty domain is refused" refused "Bad value for 'domain_id'" $m,inode_share,domain_id= $base /mnt/x
 check "a domain of 256 bytes is refused" refused "longer than 255" $m,inode_share,domain_id=$long $base /mnt/x
-check "a broken prefix id is refused" refused "invalid .*prefix id" $m $badid /mnt/x
-check "with sharing, too" refused "invalid .*prefix id" $m,inode_share,domain_id=a $badid /mnt/x
+check "a broken prefix id is refused" refused "invalid \(ishare xattr \)\?prefix id" $m $badid /mnt/x
+check "with sharing, too" refused "invalid \(ishare xattr \)\?prefix id" $m,inode_share,domain_id=a $badid /mnt/x
 check "noinode_share is no option" refused "noinode_share" $m,noinode_share,domain_id=d $base /mnt/x
 check "a domain of 255 bytes" $m,inode_share,domain_id="${long#x}" $base /mnt/x
 umount /mnt/x
