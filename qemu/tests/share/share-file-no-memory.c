@@ -34,7 +34,7 @@ int main(void)
 	ktap_ok(write_to(FAIL "task-filter", "Y") && write_to(FAIL "ignore-gfp-wait", "N") && write_to(FAIL "ignore-gfp-highmem", "N") &&
 		write_to(FAIL "min-order", "0") && write_to(FAIL "verbose", "0") && write_to(FAIL "times", "-1") &&
 		write_to(FAIL "probability", "10"), "let allocations fail");
-	for (int i = 0; i < 150; i++) {
+	for (int i = 0; i < 40; i++) {
 		pid_t pid;
 
 		drop_caches("1");
