@@ -13,7 +13,7 @@
  * device: pmem:forged
  * cpus: 2
  * memory: 384M
- * stress: 40
+ * stress: 15
  * timeout: 120
  */
 #include <limits.h>

@@ -10,7 +10,7 @@
  * device: blk:next
  * device: blk:forged
  * cpus: 2
- * stress: 40
+ * stress: 15
  * timeout: 100
  */
 #include <glob.h>
