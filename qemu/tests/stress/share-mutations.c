@@ -7,7 +7,7 @@
  * device: blk:base
  * memory: 384M
  * cpus: 2
- * stress: 60
+ * stress: 20
  * timeout: 120
  */
 #include <dirent.h>
