@@ -16,8 +16,7 @@ patches: ## patches: write the commits of the trees (BASE=, UTILS_BASE=: of that
 
 # What takes seconds comes first, and what takes minutes last.  The last ones, on the debug
 # kernel and patch by patch, take what time there is, see CHECK_SECONDS.
-# The package of the module has a target of its own, check-dkms.
-ALL_TESTS := $(sort $(filter-out ci/t/dkms.t,$(wildcard ci/t/*.t erofs-utils/tests/*.t)))
+ALL_TESTS := $(sort $(wildcard ci/t/*.t erofs-utils/tests/*.t))
 FIRST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,arguments figures pictures proofs series-tool series))
 LAST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,guest-fast guest-debug) \
 	erofs-utils/tests/series.t ci/t/series-build.t)
