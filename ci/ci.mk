@@ -74,11 +74,12 @@ figures: packages ## figures: run demo, bench and bench-utils, write figures.jso
 	@ci/figures fill
 
 .PHONY: figures-packages
-figures-packages: packages ## figures-packages: the same of test-stock, demo-vm and pairs (an hour)
+figures-packages: packages ## figures-packages: the same of test-stock, demo-vm, pairs and many (an hour)
 	@mkdir -p $(BASE_BUILD)/figures
 	@$(MAKE) --no-print-directory -s test-stock
 	@set -o pipefail; $(MAKE) --no-print-directory -s demo-vm | tee $(BASE_BUILD)/figures/demo-vm
 	@$(MAKE) --no-print-directory -s pairs
+	@$(MAKE) --no-print-directory -s many
 	@ci/figures collect-packages $(BASE)
 	@ci/figures fill
 
