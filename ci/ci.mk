@@ -16,8 +16,7 @@ patches: ## patches: write the commits of the trees (BASE=, UTILS_BASE=: of that
 
 # What takes seconds comes first, and what takes minutes last.  The last ones, on the debug
 # kernel and patch by patch, take what time there is, see CHECK_SECONDS.
-# The package of the module has a target of its own, check-dkms.
-ALL_TESTS := $(sort $(filter-out ci/t/dkms.t,$(wildcard ci/t/*.t erofs-utils/tests/*.t)))
+ALL_TESTS := $(sort $(wildcard ci/t/*.t erofs-utils/tests/*.t))
 FIRST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,arguments figures pictures proofs series-tool series))
 LAST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,guest-fast guest-debug) \
 	erofs-utils/tests/series.t ci/t/series-build.t)
@@ -75,11 +74,12 @@ figures: packages ## figures: run demo, bench and bench-utils, write figures.jso
 	@ci/figures fill
 
 .PHONY: figures-packages
-figures-packages: packages ## figures-packages: the same of test-stock, demo-vm and pairs (an hour)
+figures-packages: packages ## figures-packages: the same of test-stock, demo-vm, pairs and many (an hour)
 	@mkdir -p $(BASE_BUILD)/figures
 	@$(MAKE) --no-print-directory -s test-stock
 	@set -o pipefail; $(MAKE) --no-print-directory -s demo-vm | tee $(BASE_BUILD)/figures/demo-vm
 	@$(MAKE) --no-print-directory -s pairs
+	@$(MAKE) --no-print-directory -s many
 	@ci/figures collect-packages $(BASE)
 	@ci/figures fill
 

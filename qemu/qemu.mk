@@ -140,16 +140,33 @@ demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proo
 		--devices "$(DEVICES)" --report $(BASE_BUILD)/demo/report.json \
 		$(if $(filter no,$(CONTAINERS)),,--containers $(BASE_BUILD)/containers)
 
+# A kernel base without its series, which shares page cache by itself: what is measured on the
+# series is measured beside it, too.
+PEER ?= linux-7.3
+PEER_KERNEL = $(BUILD)/$(PEER)/unpatched/kernel-fast/arch/x86/boot/bzImage
+PEER_NAME = Linux $(firstword $(subst -, ,$(call field_of,VERSION,kernel/$(PEER).base)))
+.PHONY: compared-kernels
+compared-kernels: packages
+	@$(MAKE) --no-print-directory utils guest
+	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
+	@$(MAKE) --no-print-directory base-kernel BASE=$(PEER)
+
 # Programs for "make pairs", or all.
 APPS ?= redis nginx postgresql mariadb python tomcat
 .PHONY: pairs arguments-pairs
 arguments-pairs:
+	$(call check_word,PEER,$(call bases_of,kernel))
 	@qemu/pairs --check --apps '$(APPS)'
-pairs: packages ## pairs: what images of Debian packages share, predicted and measured (APPS="redis nginx ...")
-	@$(MAKE) --no-print-directory utils guest
-	@$(MAKE) --no-print-directory kernel FLAVOUR=fast
-	@MKFS=$(MKFS) DUMP=$(DUMP) qemu/pairs --kernel $(KERNEL) --work $(BUILD)/pairs --apps '$(APPS)' \
-		--report $(BASE_BUILD)/pairs.json
+pairs: compared-kernels ## pairs: what images of Debian packages share, predicted and measured (APPS="redis nginx ...")
+	@MKFS=$(MKFS) DUMP=$(DUMP) qemu/pairs --kernel $(KERNEL) --peer '$(PEER_NAME)=$(PEER_KERNEL)' --work $(BUILD)/pairs \
+		--apps '$(APPS)' --report $(BASE_BUILD)/pairs.json
+
+.PHONY: many arguments-many
+arguments-many:
+	$(call check_word,PEER,$(call bases_of,kernel))
+many: compared-kernels $(GUEST_OUT)/mount-file ## many: what each further one of many images costs, mounted in several ways
+	@MKFS=$(MKFS) qemu/many --kernel $(KERNEL) --peer '$(PEER_NAME)=$(PEER_KERNEL)' --work $(BUILD)/many \
+		--report $(BASE_BUILD)/many.json
 
 REPEAT ?= 1
 BENCH_ARGUMENTS = $(ROWS:%=--row '%') --repeat '$(REPEAT)'

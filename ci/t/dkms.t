@@ -3,21 +3,29 @@
 #
 # The package erofs-ramdax-dkms: what it holds is made of the series and of nothing else, the
 # module builds without a warning for Debian 13's newest kernel, and shares there.
-# DKMS_ALL=1: for each of its kernels, and lintian on all packages.
+# DKMS_ALL=1: for each of its kernels, more guest tests, and lintian on all packages.
+# With CHECK_UNTIL, in seconds since 1970, it does not begin if it would not end before that.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=$PWD/build}"
 export BUILD
 . ci/tap.sh
 
-DKMS_DEB=$(make -s print-DKMS_DEB) BUILD_ROOT=$(make -s print-BUILD_ROOT)
-[ -e "$DKMS_DEB" ] || skip_all "the package is not built; 'make dkms-deb' builds it"
-[ -e "$BUILD_ROOT.key" ] || skip_all "there is no Debian root to build in; 'make build-root' makes it"
+out=$(make -s arguments-dkms-deb 2>&1) || skip_all "${out##*\*\*\* }"
+BUILD_ROOT=$(make -s print-BUILD_ROOT)
+# Seconds that it takes, the root that packages are built in among them.
+needed=240
+[ -e "$BUILD_ROOT.key" ] || needed=540
+[ $(($(date +%s) + needed)) -lt "${CHECK_UNTIL:-9999999999}" ] ||
+	skip_all "no $needed seconds are left of CHECK_SECONDS; 'make check-dkms' runs it"
+make -s build-root > "$T/root" 2>&1 || skip_all "no Debian root to build in: $(tail -n 1 "$T/root")"
+check "the package builds" make -s dkms-deb || { done_testing; exit 1; }
+DKMS_DEB=$(make -s print-DKMS_DEB)
 tree=$(make -s print-KERNEL_TREE)
 stock=$(make -s print-STOCK_OUT)
 
 # Guest tests that need nothing of the kernel but EROFS.
-tests="share-second share-default share-options share-errors ishare-cache"
+tests="share-second ${DKMS_ALL:+share-default share-options share-errors ishare-cache}"
 
 same_sources()
 {
@@ -42,6 +50,15 @@ builds() # RELEASE
 		no_warnings "$BUILD/stock/releases/$1/log"
 }
 
+# The package's module and the kernel's own, one after the other.
+in_turn()
+{
+	xz -dc "$BUILD_ROOT"/usr/lib/modules/*/kernel/fs/erofs/erofs.ko.xz > "$T/own.ko" &&
+	qemu/vm run --kernel "$stock/arch/x86/boot/bzImage" --file "$T/own.ko" --file qemu/stock/module.sh \
+		--file qemu/guest/meminfo.sh --device "blk:$(qemu/vm image share -- base)" \
+		--device "blk:$(qemu/vm image share -- next)" -- sh /root/module.sh
+}
+
 clean_packages()
 {
 	local out
@@ -55,12 +72,13 @@ clean_packages()
 
 check "the package has the files of the series, and four of its own" same_sources
 # What passed with the same package and root is not built again.
-key=$(cat "$DKMS_DEB" "$BUILD_ROOT.key" kernel/dkms/module | sha256sum)
+key=$(cat "$DKMS_DEB" "$BUILD_ROOT.key" kernel/dkms/module kernel/dkms/dkms.mk | sha256sum)
 if [ "$key" != "$(cat "$stock/key" 2> /dev/null)" ]; then
-	check "the module builds for Debian's newest kernel" make -s -o packages -o dkms-deb stock-kernel
-	echo "$key" > "$stock/key"
+	check "the module builds for Debian's newest kernel" make -s -o packages -o dkms-deb stock-kernel &&
+		echo "$key" > "$stock/key"
 fi
 check "without a warning, W=1" no_warnings "$stock/module/log"
+check "it shares, goes, comes back, and gives way to the kernel's own" in_turn
 # shellcheck disable=SC2086
 qemu/vm test --tap --known "$BUILD/check/proved" --kernel "$stock/arch/x86/boot/bzImage" $tests > "$T/tap" 2> "$T/err"
 status=$?

@@ -35,3 +35,23 @@ def make_peers(image, work):
     _make(list(peers.values()), [image], "make-peers", [image, *peers.values()],
           "ext4 and squashfs images of the same tree")
     return peers
+
+
+def make_packages(image, suite, release, packages, base=None):
+    """An image of Debian packages and all that they need. Returns its path.
+
+    release   what the release itself has, without its updates
+    base      an image that this function made: make a layer above it
+    `image`.packages lists the packages, as names of their files.
+    """
+    on = ["--on", base] if base else []
+    _make([image, image + ".packages"], on[1:], "make-packages",
+          [suite, "yes" if release else "no", image, *on, *packages], f"the image {os.path.basename(image)}")
+    return image
+
+
+def make_box(box, files):
+    """An image that holds files as they are, {name without suffix: path}. Returns its path."""
+    _make([box], files.values(), "make-box", [box, *(f"{name}.erofs={path}" for name, path in files.items())],
+          f"the image {os.path.basename(box)} of {len(files)} others")
+    return box
