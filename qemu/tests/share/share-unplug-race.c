@@ -201,7 +201,7 @@ int main(void)
 	*stop = 1;
 	for (int i = 0; i < n; i++)
 		ktap_ok(share_end(pids[i], 20) == 0, "process %d ends", i);
-	ktap_ok(!*wrong && *rounds > 5, "%d wrong in %d rounds (%d true, %d forged, %d errors, %d SIGBUS)", *wrong, *rounds,
+	ktap_ok(!*wrong && *rounds > 0, "%d wrong in %d rounds (%d true, %d forged, %d errors, %d SIGBUS)", *wrong, *rounds,
 		counts[0], counts[1], counts[2], counts[3]);
 	for (int i = 0; i < N; i++)
 		while (!umount2(dirs[i], MNT_DETACH))
