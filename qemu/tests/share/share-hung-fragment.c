@@ -22,17 +22,6 @@
 #define BYTES	3000000
 #define FAR	1500000
 
-static int reads(const char *dir, const char *name)
-{
-	int fd = share_open(dir, name);
-	bool ok;
-	char c;
-
-	ok = pread(fd, &c, 1, FAR) == 1;
-	close(fd);
-	return !ok;
-}
-
 static int maps(const char *dir, const char *name)
 {
 	volatile char *p = share_map(dir, name, BYTES);
@@ -61,7 +50,7 @@ int main(void)
 	close(fd);
 	ktap_ok(share_read("/a", "f.1", &c, 1) == 1, "something else is read");
 	ktap_ok(dm_hang("hung"), "the older disk hangs");
-	pid = dm_begin(reads, "/b", NAME);
+	pid = dm_begin(share_reads_middle, "/b", NAME);
 	ktap_ok(share_kill(pid, 5), "who reads can be killed");
 	pid = dm_begin(maps, "/b", NAME);
 	ktap_ok(share_kill(pid, 5), "who maps can be killed");

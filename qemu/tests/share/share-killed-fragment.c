@@ -20,18 +20,6 @@
 
 #define NAME	"f.3000000"
 #define BYTES	3000000
-#define FAR	1500000
-
-static int reads(const char *dir, const char *name)
-{
-	int fd = share_open(dir, name);
-	bool ok;
-	char c;
-
-	ok = pread(fd, &c, 1, FAR) == 1;
-	close(fd);
-	return !ok;
-}
 
 int main(void)
 {
@@ -53,11 +41,11 @@ int main(void)
 	close(fd);
 	ktap_ok(share_read("/a", "f.1", &c, 1) == 1, "something else is read");
 	ktap_ok(dm_hang("hung"), "the older disk hangs");
-	pid = dm_begin(reads, "/b", NAME);
+	pid = dm_begin(share_reads_middle, "/b", NAME);
 	ktap_ok(share_kill(pid, 5), "who reads can be killed");
 	ktap_ok(dm_reload("hung", "/dev/harness/blk0", "delay", "0"), "the disk goes on");
 	ktap_eq(share_counter(NULL, "failed"), 0, "nothing has failed");
-	ktap_ok(!reads("/b", NAME), "the next one reads");
+	ktap_ok(!share_reads_middle("/b", NAME), "the next one reads");
 	ktap_ok(!umount("/b") && !umount("/a") && !umount("/box") && dm_remove("hung"), "unmount all");
 	return ktap_end();
 }
