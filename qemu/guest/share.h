@@ -137,18 +137,6 @@ static inline long share_cached(const char *dir, const char *name)
 	return n;
 }
 
-/** share_reads_middle - read the byte in the middle of a file, opened anew. Return: 0, or 1 if that fails */
-static inline int share_reads_middle(const char *dir, const char *name)
-{
-	int fd = share_open(dir, name), failed;
-	struct stat st;
-	char c;
-
-	failed = fstat(fd, &st) || pread(fd, &c, 1, st.st_size / 2) != 1;
-	close(fd);
-	return failed;
-}
-
 /** share_read - read a whole file of a mount anew. Return: bytes read, or -1 with errno */
 static inline ssize_t share_read(const char *dir, const char *name, char *buffer, size_t size)
 {

@@ -28,9 +28,6 @@ static const struct { const char *name; size_t size; } files[] = {
 };
 static char *good[4], *bad[4], buffer[3000000];
 static volatile int *stop, *wrong, *rounds, *counts;
-static unsigned int seed;
-
-static unsigned int dice(unsigned int n) { seed = seed * 1103515245 + 12345; return (seed >> 16) % n; }
 
 static bool disk_of(int i, char *path)
 {
@@ -66,7 +63,7 @@ static void reader(void)
 {
 	sigbus_catch();
 	while (!*stop) {
-		volatile int m = dice(N - 1), f = dice(4), fd = share_open(dirs[m], files[f].name);
+		volatile int m = rand() % (N - 1), f = rand() % 4, fd = share_open(dirs[m], files[f].name);
 		size_t size = files[f].size, at, n;
 		volatile char *volatile p;
 
@@ -74,11 +71,11 @@ static void reader(void)
 			usleep(1000);
 			continue;
 		}
-		if (dice(2))
+		if (rand() % 2)
 			posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 		for (int k = 0; k < 4; k++) {
-			if (dice(2)) {
-				at = dice(size);
+			if (rand() % 2) {
+				at = rand() % size;
 				n = size - at < 20000 ? size - at : 20000;
 				if (pread(fd, buffer, n, at) == (ssize_t)n)
 					check(m, f, buffer, at, n, "read");
@@ -93,7 +90,7 @@ static void reader(void)
 				counts[3]++;
 			} else {
 				for (int i = 0; i < 4; i++) {
-					at = dice((size + 4095) / 4096) * 4096;
+					at = rand() % ((size + 4095) / 4096) * 4096;
 					n = size - at < 4096 ? size - at : 4096;
 					memcpy(buffer, (char *)p + at, n);
 					check(m, f, buffer, at, n, "map");
@@ -112,23 +109,23 @@ static void cycle(void)
 	char path[64];
 
 	while (!*stop) {
-		int victim = dice(N);
+		int victim = rand() % N;
 
 		for (int i = 0; i < N; i++)
 			if (disk_of(i, path))
 				share_mount(path, dirs[i], NULL);
 		/* it has all files attached, and none open */
 		for (int f = 0; f < 4; f++)
-			share_read(dirs[N - 1], files[f].name, buffer, dice(2) ? 1 : files[f].size);
-		usleep(dice(300000));
-		if (dice(3)) {
+			share_read(dirs[N - 1], files[f].name, buffer, rand() % 2 ? 1 : files[f].size);
+		usleep(rand() % 300000);
+		if (rand() % 3) {
 			snprintf(buffer, PATH_MAX, "%s/remove", pci[victim]);
 			if (!fork()) {
 				write_to(buffer, "1");
 				_exit(0);
 			}
 		}
-		usleep(dice(20000));
+		usleep(rand() % 20000);
 		/* the forged one goes first, since what comes back is younger */
 		while (umount(dirs[N - 1]) && errno == EBUSY)
 			usleep(1000);
@@ -148,8 +145,8 @@ static void onlooker(void)
 	while (!*stop) {
 		share_counter(NULL, "cached_bytes");
 		share_counter(NULL, "saved_bytes");
-		drop_caches(dice(2) ? "1" : "3");
-		usleep(dice(100000));
+		drop_caches(rand() % 2 ? "1" : "3");
+		usleep(rand() % 100000);
 	}
 	_exit(0);
 }
@@ -190,7 +187,7 @@ int main(void)
 		pids[n] = fork();
 		if (pids[n])
 			continue;
-		seed = 99 * n + 1;
+		srand(n);
 		if (n < 4)
 			reader();
 		if (n == 4)

@@ -22,9 +22,7 @@ static unsigned char image[4 << 20], changed[4 << 20];
 static size_t size, marks[64];
 static int nr_marks;
 static char good[65536], got[65536];
-static unsigned int seed = 7, errors;
-
-static unsigned int dice(unsigned int n) { seed = seed * 1103515245 + 12345; return (seed >> 16) % n; }
+static unsigned int errors;
 
 static void learn(void)
 {
@@ -43,25 +41,25 @@ static void learn(void)
 
 static void mutate(void)
 {
-	int n = 1 + dice(3);
+	int n = 1 + rand() % 3;
 
 	memcpy(changed, image, size);
 	while (n--) {
 		size_t at;
-		unsigned char with[] = { 0, 1, 0xff, 0x80, 0x7f, dice(256), dice(256) };
+		unsigned char with[] = { 0, 1, 0xff, 0x80, 0x7f, rand() % 256, rand() % 256 };
 
-		switch (dice(4)) {
+		switch (rand() % 4) {
 		case 0:
-			at = 1024 + 4 + dice(124);
+			at = 1024 + 4 + rand() % 124;
 			break;
 		case 1:
-			at = marks[0] + dice(48);
+			at = marks[0] + rand() % 48;
 			break;
 		default:
-			at = marks[1 + dice(nr_marks - 1)] - 100 + dice(140);
+			at = marks[1 + rand() % (nr_marks - 1)] - 100 + rand() % 140;
 		}
 		if (at < size)
-			changed[at] = with[dice(7)];
+			changed[at] = with[rand() % 7];
 	}
 	/* without a checksum */
 	changed[1024 + 8] &= ~1;
