@@ -209,6 +209,26 @@ tap.check("1500 directories in each other", deep)
 tap.check("1500 directories in each other, blocks of 64 KiB", deep, "-b65536")
 
 
+# --- compressed tails: what is said to be wrong must not be read, either
+def tail_too_long():
+    put(tap.path("tree/f"), "".join(f"{i}\n" for i in range(1, 3001)).encode())
+    put(tap.path("tree/z"), os.urandom(30000))
+    must(MKFS, "--quiet", "-T0", "-Enosbcrc", "-zdeflate,1", "-Eztailpacking,legacy-compress", tap.path("img"), tap.path("tree"))
+    with open(tap.path("img"), "r+b") as f:
+        data = f.read()
+        # the map's header: le16 0, le16 size of the tail, le16 with 8 for a tail in the inode, DEFLATE
+        found = [at for at in range(1152, len(data) - 8, 8)
+                 if data[at:at + 2] == b"\0\0" and data[at + 4] & 8 and data[at + 6:at + 8] == b"\2\0"]
+        if len(found) != 1:
+            raise Wrong(f"{len(found)} headers found, not 1")
+        f.seek(found[0] + 2)
+        f.write(struct.pack("<H", 5000))
+    must_fail("invalid tail-packing pclustersize 5000", FSCK, "--extract=" + tap.path("out"), tap.path("img"))
+
+
+tap.check("fsck: the tail of a compressed file leaves its block", tail_too_long)
+
+
 # --- sparse files
 def sparse(where, size, *options):
     os.mkdir(tap.path("tree"))

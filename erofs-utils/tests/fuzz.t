@@ -9,8 +9,8 @@ F=$UTILS_BUILD/tools-fuzz/fsck/fsck.erofs
 D=$UTILS_BUILD/tools-fuzz/dump/dump.erofs
 [ -x "$F" ] && [ -x "$D" ] || bail "build the fuzzing targets first: make fuzz-build"
 
-# An error of the sanitizers has an exit status of its own.
-export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
+# An error of the sanitizers has an exit status of its own.  No image here is worth 1 GiB.
+export ASAN_OPTIONS=exitcode=99:max_allocation_size_mb=1024 UBSAN_OPTIONS=exitcode=99
 refused() { timeout 60 "$@" > /dev/null 2> "$T/err"; local rc=$?; cat "$T/err"; [ $rc = 1 ] && [ -s "$T/err" ]; }
 ended() { timeout 60 "$@" > /dev/null 2> "$T/err"; local rc=$?; cat "$T/err"; [ $rc = 1 ]; }
 for i in "$here"/erofs-utils/tests/images/should-fail-*; do
