@@ -140,9 +140,10 @@ demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proo
 		--devices "$(DEVICES)" --report $(BASE_BUILD)/demo/report.json \
 		$(if $(filter no,$(CONTAINERS)),,--containers $(BASE_BUILD)/containers)
 
-# A kernel base without its series, which shares page cache by itself: what is measured on the
-# series is measured beside it, too.
-PEER ?= linux-7.3
+# Kernel bases that share page cache without their series: what is measured on the series is
+# measured beside one of them, too.
+PEERS = linux-7.3
+PEER ?= $(firstword $(PEERS))
 PEER_KERNEL = $(BUILD)/$(PEER)/unpatched/kernel-fast/arch/x86/boot/bzImage
 PEER_NAME = Linux $(firstword $(subst -, ,$(call field_of,VERSION,kernel/$(PEER).base)))
 .PHONY: compared-kernels
@@ -155,7 +156,7 @@ compared-kernels: packages
 APPS ?= redis nginx postgresql mariadb python tomcat
 .PHONY: pairs arguments-pairs
 arguments-pairs:
-	$(call check_word,PEER,$(call bases_of,kernel))
+	$(call check_word,PEER,$(PEERS))
 	@qemu/pairs --check --apps '$(APPS)'
 pairs: compared-kernels ## pairs: what images of Debian packages share, predicted and measured (APPS="redis nginx ...")
 	@MKFS=$(MKFS) DUMP=$(DUMP) qemu/pairs --kernel $(KERNEL) --peer '$(PEER_NAME)=$(PEER_KERNEL)' --work $(BUILD)/pairs \
@@ -163,7 +164,7 @@ pairs: compared-kernels ## pairs: what images of Debian packages share, predicte
 
 .PHONY: many arguments-many
 arguments-many:
-	$(call check_word,PEER,$(call bases_of,kernel))
+	$(call check_word,PEER,$(PEERS))
 many: compared-kernels $(GUEST_OUT)/mount-file ## many: what each further one of many images costs, mounted in several ways
 	@MKFS=$(MKFS) qemu/many --kernel $(KERNEL) --peer '$(PEER_NAME)=$(PEER_KERNEL)' --work $(BUILD)/many \
 		--report $(BASE_BUILD)/many.json
