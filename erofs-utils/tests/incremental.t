@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Incremental builds: what the base has stays as it is, what is added comes out again, and whatever
+fails or is refused leaves the base as it was."""
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, run, snapshot  # noqa: E402
+from tarlib import archive, file  # noqa: E402
+
+tap = Tap()
+SKIPPED = "this file system has no xattrs"
+
+
+def put(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+    os.utime(path, (1600000000, 1600000000))
+
+
+def trees():
+    """A base and an addition with a common directory; ends of files that become fragments."""
+    for n in range(3):
+        put(tap.path(f"base/a{n}"), os.urandom(9000))
+        put(tap.path(f"base/common/sub/b{n}"), b"text %d " % n * 3000)
+        put(tap.path(f"more/c{n}"), os.urandom(9100))
+        put(tap.path(f"more/common/d{n}"), b"more %d " % n * 3000)
+
+
+def both(times=False):
+    """What has to be in the image, without directories, whose times are those of either."""
+    want = {}
+    for top in "base", "more":
+        want |= {k: v for k, v in snapshot(tap.path(top), times).items() if os.path.isfile(tap.path(f"{top}/{k}"))}
+    return want
+
+
+def extracted(*options, times=False):
+    shutil.rmtree(tap.path("out"), ignore_errors=True)
+    must(FSCK, "--extract=" + tap.path("out"), *options, tap.path("img"))
+    return {k: v for k, v in snapshot(tap.path("out"), times).items() if os.path.isfile(tap.path("out/" + k))}
+
+
+def added(first, second):
+    trees()
+    img = tap.path("img")
+    must(MKFS, "--quiet", *first, img, tap.path("base"))
+    must(MKFS, "--quiet", "--incremental=data", *second, img, tap.path("more"))
+    must(FSCK, img)
+    compare(both(), extracted())
+    if "--fingerprint" in first:
+        must(FSCK, "--fingerprint", img)
+
+
+for first, second in (("", ""), ("-zlz4", "-zlz4"), ("-zlz4", ""), ("", "-zlz4"),
+                      ("-zlz4 -Efragments", ""), ("-zlz4 -Efragments", "-zlz4"), ("-zlz4 -Efragments", "-zlz4 -Efragments"),
+                      ("-zlz4 -Eall-fragments", "-zlz4 -Eall-fragments"), ("-zlz4 -Efragments,dedupe", "-zlz4 -Efragments,dedupe"),
+                      ("-zlz4 -Efragments --fingerprint", "-zlz4 -Efragments"), ("-zlz4 -Efragments --fingerprint", "-zlz4"),
+                      ("-zlz4 -Eall-fragments --xattr-prefix=user.a", "--xattr-prefix=user.b"),
+                      ("--chunksize=4096", "--chunksize=4096"), ("--dax", "--dax"), ("-E48bit -zlz4", "-zlz4")):
+    tap.check(f"[{first}] and then [{second}]", added, first.split(), second.split())
+
+
+def refused(regex, first, second, source="more"):
+    trees()
+    img = tap.path("img")
+    for n, data in (1, b"one"), (2, b"two" * 999):
+        put(tap.path(f"tar{n}"), archive(file(f"f{n}", data)))
+    must(MKFS, "--quiet", *first, img, tap.path("tar1") if "--tar=i" in first else tap.path("base"))
+    before = open(img, "rb").read()
+    blob = os.path.exists(tap.path("blob")) and open(tap.path("blob"), "rb").read()
+    rc, said = run(MKFS, "--quiet", "--incremental=data", *second, img, tap.path(source))
+    if rc != 1 or regex not in said:
+        raise Wrong(f"exit status {rc}, wanted an error with {regex!r}\n{said}")
+    if open(img, "rb").read() != before or blob and open(tap.path("blob"), "rb").read() != blob:
+        raise Wrong("the base has changed")
+
+
+tap.check("larger pclusters than the superblock tells of", refused, "no compressed files", [], ["-zlz4", "-C65536"])
+tap.check("a compressor that the superblock doesn't tell of", refused, "no compressed files", [], ["-zdeflate"])
+blob = ["--chunksize=4096", "--blobdev=" + tap.path("blob")]
+tap.check("a blob in the place of a blob", refused, "leave --blobdev out", blob, blob)
+tap.check("the index of another tarball", refused, "leave --tar=i out", ["--tar=i"], ["--tar=i"], "tar2")
+
+
+def times():
+    """The base is from 2017, as compact inodes have it; now is another time."""
+    trees()
+    for top, dirs, files in os.walk(tap.path("base")):
+        for name in files:
+            os.utime(os.path.join(top, name), (1500000000, 1500000000))
+    must(MKFS, "--quiet", "-T1500000000", "--mkfs-time", tap.path("img"), tap.path("base"))
+    must(MKFS, "--quiet", "--incremental=data", tap.path("img"), tap.path("more"))
+    compare(both(times=True), extracted(times=True))
+
+
+tap.check("times of the base stay", times)
+
+
+def xattrs():
+    trees()
+    for n in range(3):
+        os.setxattr(tap.path(f"base/a{n}"), "user.base", b"shared by the files of the base")
+        os.setxattr(tap.path(f"more/c{n}"), "user.more", b"shared by other files")
+    must(MKFS, "--quiet", "-x0", tap.path("img"), tap.path("base"))
+    must(MKFS, "--quiet", "-x0", "--incremental=data", tap.path("img"), tap.path("more"))
+    must(FSCK, "--xattrs", "--extract=" + tap.path("out"), tap.path("img"))
+    for name, want in ("a0", "user.base"), ("a2", "user.base"), ("c0", "user.more"), ("c2", "user.more"):
+        got = os.listxattr(tap.path("out/" + name))
+        if got != [want]:
+            raise Wrong(f"{name}: wanted {want}, got {got}")
+
+
+def has_xattrs():
+    path = tap.path("probe")
+    try:
+        put(path, b"")
+        os.setxattr(path, "user.probe", b"")
+    except OSError:
+        return False
+    return True
+
+
+if has_xattrs():
+    tap.check("shared xattrs of the base stay", xattrs)
+else:
+    tap.skip("shared xattrs of the base stay", SKIPPED)
+
+
+def full():
+    """There is room for more and more of what is added; as long as it isn't enough, nothing changes."""
+    for n in range(20):
+        put(tap.path(f"base/s/d1/e/f{n}"), os.urandom(3000))
+        put(tap.path(f"more/s/new/f{n}"), os.urandom(9000))
+    img = tap.path("img")
+    must(MKFS, "--quiet", img, tap.path("base"))
+    with open(img, "rb") as f:
+        before = f.read()
+    failed = 0
+    for limit in range(len(before), len(before) + 300000, 23456):
+        def lower(limit=limit):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        shutil.copyfile(img, tap.path("copy"))
+        p = subprocess.run([MKFS, "--quiet", "--incremental=data", tap.path("copy"), tap.path("more")], preexec_fn=lower,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if p.returncode == 0:
+            continue
+        failed += 1
+        with open(tap.path("copy"), "rb") as f:
+            if p.returncode != 1 or f.read() != before:
+                raise Wrong(f"{limit}: exit status {p.returncode}, and the base has changed\n{p.stdout.decode()}")
+    if failed < 5:
+        raise Wrong(f"only {failed} runs had no room")
+
+
+tap.check("no room for what is to be added", full)
+tap.done()
