@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The same tree gives the same bytes, whatever the umask and whatever is in memory, and times and xattrs
+are those of the tree."""
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, snapshot  # noqa: E402
+
+tap = Tap()
+FIXED = ["--quiet", "-T1700000000", "--mkfs-time", "-U12345678-1234-1234-1234-123456789abc"]
+
+
+def put(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+def tree():
+    for n in range(12):
+        put(tap.path(f"tree/d{n % 3}/text{n}"), b"some text, %d times " % n * (n * 300))
+        put(tap.path(f"tree/d{n % 3}/random{n}"), bytes((i * i * 7919 >> 5) % 251 for i in range(n * 1111)))
+    put(tap.path("tree/hole"), b"")
+    os.truncate(tap.path("tree/hole"), 3)
+
+
+def make(name, *options, umask=0o022, **env):
+    p = subprocess.run([MKFS, *FIXED, *options, tap.path(name), tap.path("tree")], umask=umask, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, env=os.environ | env)
+    if p.returncode:
+        raise Wrong(f"{' '.join(options)}, {env}: exit status {p.returncode}\n{p.stdout.decode()}")
+    with open(tap.path(name), "rb") as f:
+        return f.read()
+
+
+def same(*options):
+    tree()
+    want = make("one", *options)
+    # What malloc(3) returns is never zero by chance, and nothing stays where it has been freed.
+    for n, (umask, perturb) in enumerate(((0o077, ""), (0o022, "85"), (0o027, "170"))):
+        if make(f"two{n}", *options, umask=umask, MALLOC_PERTURB_=perturb, TZ="Asia/Tokyo") != want:
+            raise Wrong(f"other bytes with umask {umask:o} and MALLOC_PERTURB_={perturb}")
+    must(FSCK, "--extract=" + tap.path("out"), tap.path("one"))
+    compare(*({k: v for k, v in snapshot(t).items() if k != "."} for t in (tap.path("tree"), tap.path("out"))))
+
+
+for o in ("", "-zlz4", "-zlz4 -E48bit", "-zlz4 -E48bit,fragments", "-zlz4 -E48bit,ztailpacking", "-zdeflate,1 -m4096", "-zlz4 -m4096 --zD=1",
+          "-zlz4 -Efragments", "-zlz4 -Eall-fragments -C65536", "-zlz4 -Ededupe", "-zzstd,3 --max-extent-bytes=4096",
+          "-zzstd,3 -Eall-fragments --max-extent-bytes=4096", "--chunksize=4096", "--chunksize=65536 --dsunit=8", "--xattr-prefix=user.a",
+          "--dax --fingerprint", "--MZ=id", "-Edot-omitted"):
+    tap.check(f"the same bytes, and the right ones: {o or 'plain'}", same, *o.split())
+
+
+def with_xattrs(*options):
+    tree()
+    for n in range(12):
+        path = tap.path(f"tree/d{n % 3}/text{n}")
+        os.setxattr(path, "user.shared", b"by all files")
+        os.setxattr(path, f"user.own{n}", b"")
+    if make("one", *options) != make("two", *options, MALLOC_PERTURB_="85"):
+        raise Wrong("other bytes with MALLOC_PERTURB_=85")
+    must(FSCK, "--xattrs", "--extract=" + tap.path("out"), tap.path("one"))
+    for n in range(12):
+        got = sorted(os.listxattr(tap.path(f"out/d{n % 3}/text{n}")))
+        if got != sorted(["user.shared", f"user.own{n}"]):
+            raise Wrong(f"text{n}: {got}")
+
+
+def has_xattrs():
+    put(tap.path("probe"), b"")
+    try:
+        os.setxattr(tap.path("probe"), "user.probe", b"")
+    except OSError:
+        return False
+    return True
+
+
+for o in ("-x0", "-x1", "-x1 -m4096", "-x1 -zlz4 -m4096", "-x0 --xattr-prefix=user.own", "-x1 --fingerprint"):
+    if has_xattrs():
+        tap.check(f"xattrs: {o}", with_xattrs, *o.split())
+    else:
+        tap.skip(f"xattrs: {o}", "this file system has none")
+
+
+def times(epoch, want, *options):
+    """WANT is nanoseconds by name, of files that are from 1969, 2001 and 2023."""
+    for name, ns in ("1969", -1000000000), ("2001", 1000000000500000000), ("2023", 1700000000000000001):
+        put(tap.path("tree/" + name), b"1")
+        os.utime(tap.path("tree/" + name), ns=(ns, ns))
+    must("env", *([f"SOURCE_DATE_EPOCH={epoch}"] if epoch else []), MKFS, "--quiet", *options, tap.path("img"), tap.path("tree"))
+    shutil.rmtree(tap.path("out"), ignore_errors=True)
+    must(FSCK, "--extract=" + tap.path("out"), tap.path("img"))
+    compare(want, {n: os.lstat(tap.path("out/" + n)).st_mtime_ns for n in want})
+
+
+OWN = {"1969": -1000000000, "2001": 1000000000500000000, "2023": 1700000000000000001}
+for o in ("", "-E48bit", "-m4096", "-Edot-omitted", "-Eforce-inode-extended"):
+    tap.check(f"times of files {o}", times, None, OWN, *o.split())
+    tap.check(f"SOURCE_DATE_EPOCH {o}", times, 1600000000, OWN | {"2023": 1600000000000000000}, *o.split())
+    tap.check(f"SOURCE_DATE_EPOCH of 2255 {o}", times, 9000000000, OWN, *o.split())
+tap.check("seconds, if that is all that's wanted", times, None, {"2001": 1000000000000000000, "2023": 1700000000000000000},
+          "-E48bit", "--ignore-mtime")
+tap.done()
