@@ -63,6 +63,7 @@ for first, second in (("", ""), ("-zlz4", "-zlz4"), ("-zlz4", ""), ("", "-zlz4")
                       ("-zlz4 -Eall-fragments", "-zlz4 -Eall-fragments"), ("-zlz4 -Efragments,dedupe", "-zlz4 -Efragments,dedupe"),
                       ("-zlz4 -Efragments --fingerprint", "-zlz4 -Efragments"), ("-zlz4 -Efragments --fingerprint", "-zlz4"),
                       ("-zlz4 -Eall-fragments --xattr-prefix=user.a", "--xattr-prefix=user.b"),
+                      ("-zlz4 -Eall-fragments", "--xattr-prefix=user.long"),
                       ("--chunksize=4096", "--chunksize=4096"), ("--dax", "--dax"), ("-E48bit -zlz4", "-zlz4")):
     tap.check(f"[{first}] and then [{second}]", added, first.split(), second.split())
 
