@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tar archives, built byte by byte: contents are what GNU tar extracts, or there is one clear
 error and no output file."""
+import gzip
 import lzma
 import os
 import re
@@ -276,6 +277,38 @@ ok("20000 xattrs of one file", within, 64, "more xattrs", archive(pax([(f"SCHILY
    "--tar=f")
 ok("a dictionary of 64 MiB, as xz -9 takes", within, 140, None, lzma_alone(64 * MIB), "--tar=f", "--unxz")
 ok("a dictionary of 1 GiB", within, 64, "takes 10[0-9][0-9] MiB .* xz -dc", lzma_alone(1024 * MIB), "--tar=f", "--unxz")
+
+
+ok("1025 xattrs of all files", within, 64, "more xattrs", archive(pax([(f"SCHILY.xattr.user.{n}", "") for n in range(1025)], b"g"),
+   *[header(f"f{n}") for n in range(1000)]), "--tar=f")
+
+
+# --- ends of archives and of streams
+def stream(regex, option, data, want):
+    """REGEX is of the error, None of none; WANT is what is dumped."""
+    tar, img = write("tar", data), tap.path("img")
+    if regex:
+        must_fail(regex, MKFS, "--quiet", "--tar=f", option, img, tar)
+        return
+    must(MKFS, "--quiet", "--tar=f", f"{option}={tap.path('raw')}", img, tar)
+    with open(tap.path("raw"), "rb") as f:
+        if f.read() != want:
+            raise Wrong("the stream that was dumped is another one")
+
+
+long = archive(file("f", os.urandom(130000)))
+ok("a lone block of zeroes ends an archive", same_as_gnu_tar, a, bytes(512), file("behind", b"1"))
+for name, option, pack in ("gzip", "--ungzip", gzip.compress), ("xz", "--unxz", lzma.compress):
+    whole = pack(long)
+    ok(f"{name}, no blocks of zeroes at the end", stream, None, option, pack(long[:-1024]), long[:-1024])
+    ok(f"{name}, one block of zeroes at the end", stream, None, option, pack(long[:-512]), long[:-512])
+    ok(f"{name}, two streams", stream, None, option, pack(long[:66000]) + pack(long[66000:]), long)
+    for more in range(0, 40000, 5000):
+        ok(f"{name}, {more} bytes behind the archive", stream, None, option, pack(long + bytes(more)), long + bytes(more))
+    for less in 1, 4, 8, 20:
+        ok(f"{name}, the last {less} bytes are missing", stream, "end of|Input/output", option, whole[:-less], None)
+    ok(f"{name}, a wrong checksum behind much padding", stream, "end of|Input/output", option,
+       (lambda d: d[:-6] + bytes([d[-6] ^ 1]) + d[-5:])(pack(long + bytes(1 << 20))), None)
 
 
 def many_names(n):
