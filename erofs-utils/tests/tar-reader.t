@@ -296,7 +296,8 @@ def stream(regex, option, data, want):
             raise Wrong("the stream that was dumped is another one")
 
 
-long = archive(file("f", os.urandom(130000)))
+# zlib does not see that a trailer is missing if the last read(2) of contents is exactly full.
+long = archive(file("f", os.urandom(123456)))
 ok("a lone block of zeroes ends an archive", same_as_gnu_tar, a, bytes(512), file("behind", b"1"))
 for name, option, pack in ("gzip", "--ungzip", gzip.compress), ("xz", "--unxz", lzma.compress):
     whole = pack(long)
