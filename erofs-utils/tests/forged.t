@@ -1,0 +1,193 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Images that show fsck.erofs --fingerprint other contents, or another digest, than what the kernel goes by."""
+import hashlib
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from imagelib import (CHUNK, COMPAT, DEVT, FRAGMENTS, FULL, INCOMPAT, METABOX, METABOX_BIT, PACKED,  # noqa: E402
+                      PREFIXES, SB, Image)
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
+
+tap = Tap()
+GOOD, EVIL = b"GOOD" * 1024, b"EVIL" * 1024
+WRONG = "digest wrong: /victim"
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def tree(**files):
+    os.mkdir(tap.path("tree"))
+    for name, data in files.items():
+        with open(tap.path("tree/" + name), "wb") as f:
+            f.write(data)
+
+
+def make(*options):
+    must(MKFS, "--quiet", "-T0", "--all-time", "--fingerprint", *options, tap.path("img"), tap.path("tree"))
+    must(FSCK, "--fingerprint", tap.path("img"))
+    return Image(tap.path("img"))
+
+
+def refuse(im, regex=WRONG, *args):
+    im.save(tap.path("forged"))
+    must_fail(regex, FSCK, "--fingerprint", *args, tap.path("forged"))
+
+
+def packed():
+    """The nid of a file as that of the packed inode, whose contents are looked at with other files."""
+    tree(victim=b"good\n")
+    im = make()
+    victim = im.inode("victim")
+    im.write(victim.end, b"evil\n")
+    im.set_bits(INCOMPAT, FRAGMENTS)
+    im.put("Q", PACKED, victim.nid)
+    refuse(im)
+    must_fail(WRONG, FSCK, "--fingerprint", "--path=/victim", tap.path("forged"))
+    must(FSCK, "--extract=" + tap.path("out"), tap.path("forged"))
+    if not os.path.exists(tap.path("out/victim")):
+        raise Wrong("the file is not extracted")
+
+
+def name(infix):
+    """Another name of fingerprints, which as text is that of an xattr with the right digest."""
+    tree(victim=b"good\n")
+    for attr in "user.A", "user." + "A" * 15:
+        os.setxattr(tap.path("tree/victim"), attr, b"sha256:" + sha256(b"evil\n"))
+    im = make()
+    victim = im.inode("victim")
+    im.write(victim.end, b"evil\n")
+    table = im.get("I", PREFIXES) * 4
+    assert im.data[table + 3:table + 23] == b"erofs.fingerprint.v1"
+    im.write(table + 3, infix.ljust(20, b"\0"))
+    if infix == b"A":
+        for at in im.xattrs(victim):
+            if im.data[at] == 1:
+                im.data[at + 1] = 0
+    refuse(im, WRONG + "|bad xattrs")
+
+
+def table():
+    """A table of names in a packed inode that there is not, since there are no fragments."""
+    tree(victim=b"good\n", table=bytes(1152) + b"\2\0\1A")
+    for file, data in ("victim", b"evil\n"), ("table", bytes(1152) + b"\2\0\1A"):
+        os.setxattr(tap.path("tree/" + file), "user.A", b"sha256:" + sha256(data))
+    im = make()
+    assert im.get("I", PREFIXES) * 4 == 1152
+    victim = im.inode("victim")
+    im.write(victim.end, b"evil\n")
+    a, b = im.xattrs(victim)    # of equal length
+    im.data[a:a + 44], im.data[b:b + 44] = im.data[b:b + 44], im.data[a:a + 44]
+    im.clear_bits(COMPAT, 0x10)
+    im.put("Q", PACKED, im.inode("table").nid)
+    refuse(im)
+
+
+def ranges(forge):
+    """An address without a device id that is in the range of a device."""
+    tree(**{"f%d" % n: b"%d" % n * 4096 for n in range(9)}, victim=EVIL)
+    blob = tap.path("blob")
+    must(MKFS, "--quiet", "--fingerprint", "--chunksize=4096", "--blobdev=" + blob, tap.path("img"), tap.path("tree"))
+    must(FSCK, "--fingerprint", "--device=" + blob, tap.path("img"))
+    im = Image(tap.path("img"))
+    slot = im.get("H", DEVT) * 128
+    im.put("I", slot + 68, 100)
+    for n in range(9):
+        inode = im.inode("f%d" % n)
+        block = im.get("I", inode.header + 4)
+        if forge and not block:
+            continue
+        im.put("H", inode.header + 2, 0)
+        im.put("I", inode.header + 4, 100 + block)
+        if forge:
+            im.data += bytes(max(0, (block + 1) * 4096 - len(im.data)))
+            im.write(block * 4096, GOOD)
+            im.set_digest(inode, sha256(GOOD))
+            break
+    if forge:
+        refuse(im, "digest wrong: /f", "--device=" + blob)
+        return
+    im.save(tap.path("flat"))
+    must(FSCK, "--fingerprint", "--device=" + blob, tap.path("flat"))
+
+
+def interlaced():
+    """Uncompressed inline data of an interlaced inode, which begins with its first byte all the same."""
+    tree(a=b"abc\n" * 1524, victim=os.urandom(3500))
+    im = make("-zlz4", "-Elegacy-compress")
+    victim, a = im.inode("victim"), im.inode("a")
+    block = im.get("I", a.header + 16 + 4)
+    im.set_layout(victim, FULL)
+    im.put("I", victim.size_at, 4096 + 2000 + 500)
+    im.write(victim.header, struct.pack("<HHHH8x", 0, 500, 0x18, 0))
+    im.write(victim.header + 16, struct.pack("<HHIHHI", 1, 0, block, 0, 2000, 0))
+    tail = bytes(97 + n % 26 for n in range(500))
+    im.write(victim.header + 32, tail)
+    im.set_digest(victim, sha256(b"abc\n" * 1524 + tail))
+    im.save(tap.path("right"))
+    must(FSCK, "--fingerprint", "--path=/victim", tap.path("right"))
+    got = must(DUMP, "--cat", "--path=/victim", tap.path("right"))
+    if not got.endswith(tail.decode()):
+        raise Wrong("dump --cat: " + got[-40:])
+
+
+def behind_block():
+    """Inline data that leaves its block."""
+    tree(victim=b"".join(b"%d\n" % n for n in range(3000)))
+    im = make("-zlz4hc", "-Eztailpacking")
+    im.put("H", im.inode("victim").header + 2, 4090)
+    im.data += bytes(8192)
+    im.save(tap.path("bad"))
+    must_fail("invalid tail-packing", FSCK, tap.path("bad"))
+
+
+def metabox():
+    """An index in the metabox, and another one at the same offset of the image."""
+    tree(good=GOOD, evil=EVIL, mbox=bytes(8192), victim=b"x")
+    im = make("-Enoinline_data")
+    prefixes = im.get("I", PREFIXES) * 4
+    im.write(512, im.data[prefixes:prefixes + 24])
+    im.put("I", PREFIXES, 128)
+    im.write(SB + 128, bytes(16))
+    im.data[SB + 13] = 1
+    im.set_bits(INCOMPAT, METABOX_BIT | 4)
+    good, evil, mbox, victim = (im.inode(n) for n in ("good", "evil", "mbox", "victim"))
+    im.put("Q", METABOX, mbox.nid)
+    im.set_digest(victim, sha256(GOOD))
+    im.set_layout(victim, CHUNK)
+    im.put("I", victim.size_at, 4096)
+    im.put("I", victim.u_at, 0x20)
+    at = mbox.block * 4096 + 256
+    im.write(at, im.data[victim.at:victim.end])
+    assert victim.end - victim.at == 88
+    im.write(at + 88, struct.pack("<II", 0, evil.block))
+    im.write(256 + 88, struct.pack("<II", 0, good.block))
+    im.set_digest(mbox, sha256(im.data[mbox.block * 4096:mbox.block * 4096 + 8192]))
+    im.put("Q", im.entry("victim")[0], 1 << 63 | 8)
+    refuse(im)
+
+
+def padding():
+    """Zeroes before LZ4 data are skipped with LZ4_0PADDING only."""
+    tree(victim=b"abc\n" * 5000)
+    im = make("-zlz4")
+    im.clear_bits(INCOMPAT, 1)
+    im.put("H", SB + 84, 65535)
+    refuse(im, "0padding")
+
+
+tap.check("a packed inode that has a name", packed)
+tap.check("the name of fingerprints begins with a name space", name, b"user." + b"A" * 15)
+tap.check("the name of fingerprints has a NUL in it", name, b"A")
+tap.check("a table of names in a packed inode without fragments", table)
+tap.check("addresses in the range of a device are read from it", ranges, False)
+tap.check("addresses in the range of a device, with other contents on the primary one", ranges, True)
+tap.check("inline data of interlaced inodes", interlaced)
+tap.check("inline data that leaves its block", behind_block)
+tap.check("chunk indexes in the metabox", metabox)
+tap.check("LZ4 data without the feature of padding", padding)
+tap.done()
