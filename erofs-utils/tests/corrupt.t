@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from imagelib import (COMPAT, DIRBLKBITS, FIXED_NSEC, INCOMPAT, PLAIN, ROOT, SB, VOLUME,  # noqa: E402
+from imagelib import (COMPAT, DIRBLKBITS, FIXED_NSEC, INCOMPAT, META, PLAIN, ROOT, SB, VOLUME,  # noqa: E402
                       Image, Inode)
 from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
 
@@ -90,6 +90,31 @@ def long_symlink(im):
     im.put("I", inode.u_at, 0)
 
 
+def merge(change, regex, *options):
+    im = make(*options)
+    change(im)
+    im.save(tap.path("bad"))
+    for clean in (), ("--clean=data",):
+        must_fail(regex, MKFS, "--quiet", *clean, tap.path("merged"), tap.path("bad"))
+        if os.path.exists(tap.path("merged")):
+            raise Wrong("there is an output file")
+
+
+def slow_extents():
+    """40,000 extents of nothing, in records of 4 bytes that have to be added up."""
+    im, count = make(), 40000
+    im.data += bytes(-len(im.data) % 4096)
+    im.put("Q", im.entry("file")[0], (len(im.data) - im.get("I", META) * im.block) // 32)
+    im.data += struct.pack("<HHHHIIII8x", 1 << 1, 0, 0o100644, 1, count * 4096, 0, 0, 1)
+    im.data += struct.pack("<IHHQ", count, 1, 0, 0) + bytes(4 * count)
+    im.data += bytes(-len(im.data) % 4096)
+    im.save(tap.path("slow"))
+    p = subprocess.run([FSCK, tap.path("slow")], check=False,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, 1)))
+    if p.returncode:
+        raise Wrong(f"exit status {p.returncode}, perhaps after 1 s")
+
+
 ORDER = "wrong dirent name order"
 tap.check("a name that is before those of the block before", lie, first_name(lambda before, names: "A" + names[0][1:]), ORDER)
 tap.check("the last name of the block before once more", lie, first_name(lambda before, names: before[-1]), ORDER)
@@ -121,6 +146,13 @@ tap.check("fragment without a packed inode", lie, lambda im: im.clear_bits(INCOM
 tap.check("block size of 2^255 bytes", lie, put("B", SB + 12, 255), "blocks of 2.255 bytes")
 for algorithm, offset, fmt, value in (("lzma", 0, "I", 0xffffffff), ("deflate", 0, "B", 60), ("zstd", 1, "B", 40)):
     tap.check("window of " + algorithm, lie, put(fmt, SB + 128 + 2 + offset, value), "configuration", "-z" + algorithm)
+
+
+for case, change, why, options in (
+        ("symlink to nothing", of("link", "at", "I", 8, 0), "link is empty or too long", ()),
+        ("symlink with a NUL", of("link", "end", "B", 1, 0), "link has a NUL", ()),
+        ("nanoseconds", of("file", "at", "I", 40, 1000000000), "nanoseconds", ("-Eforce-inode-extended",))):
+    tap.check("merge: " + case, merge, change, why, *options)
 
 
 # --- what can be right, too
@@ -271,5 +303,6 @@ tap.check("sha256sum -c takes names of all kinds", sums)
 tap.check("names are printed in one line", one_line)
 tap.check("40,000 directories in one another", too_deep)
 tap.check("a file of 40 MB with 4,001 names is read once", many_names)
+tap.check("40,000 extents whose lengths are added up", slow_extents)
 tap.check("an incremental build of a compressed image without -z", incremental)
 tap.done()

@@ -189,7 +189,7 @@ static bool compressed(const struct inode *i)
 static const char *read_prefix_table(void)
 {
 	uint64_t pos = (uint64_t)prefix_start * 4;
-	bool plain = !packed_nid || (compat & 0x10);
+	bool plain = !(incompat & 0x20) || !packed_nid || (compat & 0x10);
 	unsigned char e[3 + 255];
 	struct inode packed;
 	unsigned int n, size;
