@@ -180,6 +180,35 @@ def padding():
     refuse(im, "0padding")
 
 
+def extents():
+    """What are encoded extents with 48BIT, are indexes of clusters to kernels that don't know them."""
+    tree(good=GOOD, evil=EVIL, victim=b"x" * 3500)
+    im = make()
+    good, evil, victim = (im.inode(n) for n in ("good", "evil", "victim"))
+    im.set_layout(victim, FULL)
+    im.put("I", victim.size_at, 4096)
+    im.write(victim.header, struct.pack("<IHHQ", 1, 1, 0, good.block * 4096))
+    # length of the extent, or type and offset of the first cluster; then, the block of the latter
+    im.write(victim.header + 16, struct.pack("<II", 4096, evil.block))
+    im.set_digest(victim, sha256(GOOD))
+    refuse(im, "48bit")
+
+
+def high_address():
+    """Bits of a block address that kernels without 48BIT do not look at."""
+    tree(victim=EVIL)
+    im = make("-Enoinline_data", "-Eforce-inode-extended", "-b512")
+    victim = im.inode("victim")
+    im.put("H", victim.at + 6, 1)
+    im.save(tap.path("forged"))
+    with open(tap.path("forged"), "r+b") as f:
+        f.seek((1 << 32 | victim.block) * 512)
+        f.write(EVIL)
+    must_fail("48 bits", FSCK, "--fingerprint", tap.path("forged"))
+
+
+tap.check("encoded extents without 48BIT", extents)
+tap.check("block addresses of 48 bits without 48BIT", high_address)
 tap.check("a packed inode that has a name", packed)
 tap.check("the name of fingerprints begins with a name space", name, b"user." + b"A" * 15)
 tap.check("the name of fingerprints has a NUL in it", name, b"A")
