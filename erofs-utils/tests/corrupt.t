@@ -103,6 +103,7 @@ def merge(change, regex, *options):
 def slow_extents():
     """40,000 extents of nothing, in records of 4 bytes that have to be added up."""
     im, count = make(), 40000
+    im.set_bits(INCOMPAT, 0x80)     # 48bit
     im.data += bytes(-len(im.data) % 4096)
     im.put("Q", im.entry("file")[0], (len(im.data) - im.get("I", META) * im.block) // 32)
     im.data += struct.pack("<HHHHIIII8x", 1 << 1, 0, 0o100644, 1, count * 4096, 0, 0, 1)
