@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: who is killed while he reads takes nobody with him who waits for the same physical cluster
- * series: 4-share
+ * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE EROFS_FS_ZIP DM_DELAY
  * image: lz4 share box -zlz4 -C65536
  * image: frag share box -zlz4 -C65536 -Eall-fragments

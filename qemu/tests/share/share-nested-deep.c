@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: sharing does not stack reads of images in files upon each other
- * series: 4-share
+ * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE BLK_DEV_LOOP
  * image: deep deep 14
  * device: blk:deep
