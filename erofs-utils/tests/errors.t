@@ -10,15 +10,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail, run  # noqa: E402
+from imagelib import CHUNK, Image  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail, put, run  # noqa: E402
 
 tap = Tap()
-
-
-def put(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 # --- no space: a limit of the file's size has the same effects, and needs no disk of its own
@@ -52,39 +47,13 @@ def image(*options):
     put(tap.path("tree/file"), b"x" * 10000)
     os.symlink("target", tap.path("tree/link"))
     must(MKFS, "--quiet", "-T0", "-Eforce-inode-extended", *options, img, tap.path("tree"))
-    with open(img, "rb") as f:
-        return bytearray(f.read())
-
-
-class Image:
-    """Just enough of the format: where the inode and the entries of a directory are."""
-
-    def __init__(self, data):
-        self.data = data
-        self.block = 1 << data[1024 + 12]
-        self.meta = struct.unpack_from("<I", data, 1024 + 40)[0] * self.block
-        self.root = struct.unpack_from("<H", data, 1024 + 14)[0]
-
-    def inode(self, nid):
-        return self.meta + nid * 32
-
-    def entries(self, nid):
-        """Name to (position of the entry, nid); directories are inline here."""
-        at = self.inode(nid) + 64
-        size = struct.unpack_from("<Q", self.data, self.inode(nid) + 8)[0]
-        count = struct.unpack_from("<H", self.data, at + 8)[0] // 12
-        offsets = [struct.unpack_from("<H", self.data, at + 12 * i + 8)[0] for i in range(count)] + [size]
-        return {bytes(self.data[at + offsets[i]:at + offsets[i + 1]]).decode():
-                (at + 12 * i, struct.unpack_from("<Q", self.data, at + 12 * i)[0]) for i in range(count)}
+    return Image(img)
 
 
 def lie(change, regex, dump=True):
-    data = image()
-    im = Image(data)
+    im = image()
     change(im)
-    # The checksum is a compatible feature: switched off, it is not looked at.
-    struct.pack_into("<I", data, 1024 + 8, struct.unpack_from("<I", data, 1024 + 8)[0] & ~1)
-    put(tap.path("bad"), data)
+    im.save(tap.path("bad"))
     must_fail(regex, FSCK, tap.path("bad"), timeout=30)
     must_fail(regex, FSCK, "--extract=" + tap.path("out"), tap.path("bad"), timeout=30)
     for args in ([["-sS"], ["--path=/nothing", "--ls"], ["--nid=999999"], ["-e", "--path=/file"]] if dump else []):
@@ -94,41 +63,41 @@ def lie(change, regex, dump=True):
 
 
 def size_of(name, size):
-    return lambda im: struct.pack_into("<Q", im.data, im.inode(im.entries(im.root)[name][1]) + 8, size)
+    return lambda im: im.put("Q", im.inode(name).size_at, size)
 
 
 def blkaddr_of(name, blk):
-    return lambda im: struct.pack_into("<I", im.data, im.inode(im.entries(im.root)[name][1]) + 16, blk)
+    return lambda im: im.put("I", im.inode(name).u_at, blk)
 
 
 def hole_of(name):
     """One chunk of 2^43 bytes, which is a hole, and a size that lies in it."""
     def change(im):
-        at = im.inode(im.entries(im.root)[name][1])
-        struct.pack_into("<H", im.data, at, (struct.unpack_from("<H", im.data, at)[0] & ~0xe) | 4 << 1)
-        struct.pack_into("<Q", im.data, at + 8, 1 << 40)
-        struct.pack_into("<I", im.data, at + 16, 31)
-        im.data[at + 64:at + 68] = b"\xff" * 4
+        inode = im.inode(name)
+        im.set_layout(inode, CHUNK)
+        im.put("Q", inode.size_at, 1 << 40)
+        im.put("I", inode.u_at, 31)
+        im.write(inode.end, b"\xff" * 4)
     return change
 
 
 def first_nameoff(value):
-    return lambda im: struct.pack_into("<H", im.data, im.inode(im.root) + 64 + 8, value)
+    return lambda im: im.put("H", im.inode("").end + 8, value)
 
 
 def last_nameoff(im):
-    struct.pack_into("<H", im.data, list(im.entries(im.root).values())[-1][0] + 8, 4000)
+    im.put("H", im.entries(im.inode("").nid)[-1][2] + 8, 4000)
 
 
 def loop(im):
-    struct.pack_into("<Q", im.data, im.entries(im.entries(im.root)["d"][1])["e"][0], im.entries(im.root)["d"][1])
+    im.put("Q", im.entry("d/e")[0], im.entry("d")[1])
 
 
 def twice(im):
     """Two names of one directory, in the same parent so that its '..' fits."""
-    e = im.entries(im.root)
-    struct.pack_into("<Q", im.data, e["file"][0], e["d"][1])
-    im.data[e["file"][0] + 10] = 2
+    at = im.entry("file")[0]
+    im.put("Q", at, im.entry("d")[1])
+    im.data[at + 10] = 2
 
 
 BEHIND = "behind its end"
@@ -148,10 +117,7 @@ tap.check("directory with two names", lie, twice, "there twice")
 def name(new):
     """Instead of "file"."""
     def change(im):
-        at = im.entries(im.root)["file"][0]
-        data = bytes(im.data)
-        i = data.index(b"filelink", at)
-        im.data[i:i + 4] = new
+        im.write(im.data.index(b"filelink", im.entry("file")[0]), new)
     return change
 
 
@@ -162,10 +128,9 @@ for new in b"../x", b"../.", b"a/b/", b"f\0le":
 # --- sources of another image
 def source(change, regex, *options):
     """mkfs.erofs refuses to take over what is not there."""
-    im = Image(image(*options))
+    im = image(*options)
     change(im)
-    struct.pack_into("<I", im.data, 1024 + 8, struct.unpack_from("<I", im.data, 1024 + 8)[0] & ~1)
-    put(tap.path("bad"), im.data)
+    im.save(tap.path("bad"))
     must_fail(regex, MKFS, "--quiet", tap.path("out"), tap.path("bad"), timeout=30)
     if os.path.exists(tap.path("out")):
         raise Wrong("there is an output file")

@@ -10,27 +10,25 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, run, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, put, run, snapshot  # noqa: E402
 from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
 SKIPPED = "this file system has no xattrs"
 
 
-def put(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
+def put_old(path, data):
+    put(path, data)
     os.utime(path, (1600000000, 1600000000))
 
 
 def trees():
     """A base and an addition with a common directory; ends of files that become fragments."""
     for n in range(3):
-        put(tap.path(f"base/a{n}"), os.urandom(9000))
-        put(tap.path(f"base/common/sub/b{n}"), b"text %d " % n * 3000)
-        put(tap.path(f"more/c{n}"), os.urandom(9100))
-        put(tap.path(f"more/common/d{n}"), b"more %d " % n * 3000)
+        put_old(tap.path(f"base/a{n}"), os.urandom(9000))
+        put_old(tap.path(f"base/common/sub/b{n}"), b"text %d " % n * 3000)
+        put_old(tap.path(f"more/c{n}"), os.urandom(9100))
+        put_old(tap.path(f"more/common/d{n}"), b"more %d " % n * 3000)
 
 
 def both(times=False):
@@ -72,7 +70,7 @@ def refused(regex, first, second, source="more"):
     trees()
     img = tap.path("img")
     for n, data in (1, b"one"), (2, b"two" * 999):
-        put(tap.path(f"tar{n}"), archive(file(f"f{n}", data)))
+        put_old(tap.path(f"tar{n}"), archive(file(f"f{n}", data)))
     must(MKFS, "--quiet", *first, img, tap.path("tar1") if "--tar=i" in first else tap.path("base"))
     before = open(img, "rb").read()
     blob = os.path.exists(tap.path("blob")) and open(tap.path("blob"), "rb").read()
@@ -121,7 +119,7 @@ def xattrs():
 def has_xattrs():
     path = tap.path("probe")
     try:
-        put(path, b"")
+        put_old(path, b"")
         os.setxattr(path, "user.probe", b"")
     except OSError:
         return False
@@ -137,8 +135,8 @@ else:
 def full():
     """There is room for more and more of what is added; as long as it isn't enough, nothing changes."""
     for n in range(20):
-        put(tap.path(f"base/s/d1/e/f{n}"), os.urandom(3000))
-        put(tap.path(f"more/s/new/f{n}"), os.urandom(9000))
+        put_old(tap.path(f"base/s/d1/e/f{n}"), os.urandom(3000))
+        put_old(tap.path(f"more/s/new/f{n}"), os.urandom(9000))
     img = tap.path("img")
     must(MKFS, "--quiet", img, tap.path("base"))
     with open(img, "rb") as f:

@@ -9,25 +9,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, put, snapshot  # noqa: E402
 from tarlib import archive, file, header, num, pad, pax  # noqa: E402
 
 tap = Tap()
-
-
-def call(*args):
-    p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if p.returncode:
-        raise Wrong(f"{' '.join(args)}: {p.stdout.decode(errors='replace')}")
-
-
-def put(path, data, sparse=()):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
-        for offset, piece in sparse:
-            f.seek(offset)
-            f.write(piece)
 
 
 def tree(top, names):
@@ -71,7 +56,7 @@ def image_of(src, *options):
 def same(make, command, options, times=True):
     top, tar = tap.path("tree"), tap.path("tar")
     make(top)
-    call(*command, "-C", top, "-cf", tar, ".")
+    must(*command, "-C", top, "-cf", tar, ".")
     want, got = snapshot(top), image_of(tar, "--tar=f", *options)
     # Fractions of seconds are lost in old formats, and directories were changed while they were filled.
     compare(*({k: (v[:-1] if isinstance(v[-1], int) and len(v) > 2 else v) for k, v in t.items() if k != "."}
@@ -107,11 +92,11 @@ def layer(sparse, *options):
     put(f"{top}/{'/'.join(['d' * 200] * 18)}/f", b"deep")
     put(f"{top}/dir/.wh.gone", b"")
     put(f"{top}/dir/sub/.wh..wh..opq", b"")
-    call("tar", "-P", *sparse, "--transform=s,^\\.$,/,rSH;s,^\\./,/,rSH", "-C", top, "-czf", tar, "./")
+    must("tar", "-P", *sparse, "--transform=s,^\\.$,/,rSH;s,^\\./,/,rSH", "-C", top, "-czf", tar, "./")
     if "\n/\n" not in "\n" + subprocess.run(["tar", "-Ptzf", tar], stdout=subprocess.PIPE, check=True).stdout.decode():
         raise Wrong("the archive has no entry /")
     os.mkdir(want)
-    call("tar", "--numeric-owner", "-C", want, "-xpzf", tar)
+    must("tar", "--numeric-owner", "-C", want, "-xpzf", tar)
     os.unlink(f"{want}/dir/.wh.gone")
     os.unlink(f"{want}/dir/sub/.wh..wh..opq")
     want = snapshot(want)
@@ -136,8 +121,8 @@ def compressed(tool, option):
     # Sizes around the reader's buffer: the end of the stream has to be found in each place.
     for size in range(0, 3000, 1000):
         put(f"{top}/pad", os.urandom(60000 + size))
-        call("tar", "-C", top, "-cf", tar, ".")
-        call(tool, "-fk", tar)
+        must("tar", "-C", top, "-cf", tar, ".")
+        must(tool, "-fk", tar)
         shutil.rmtree(tap.path("out"), ignore_errors=True)
         must(MKFS, "--quiet", "--tar=f", option, tap.path("img"), tar + (".gz" if tool == "gzip" else ".xz"))
         must(FSCK, "--extract=" + tap.path("out"), tap.path("img"))

@@ -10,16 +10,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, must, must_fail, run  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, must, must_fail, put, run  # noqa: E402
 from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
-
-
-def put(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 def get(path):

@@ -6,30 +6,18 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import tarfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, put, snapshot  # noqa: E402
 
 tap = Tap()
 UNPACK = ["unpack"] + ([] if os.geteuid() == 0 else ["--rootless"])
 
 
-def call(*args):
-    p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if p.returncode:
-        raise Wrong(f"{' '.join(args)}: {p.stdout.decode(errors='replace')}")
-
-
-def put(path, data, mode=0o644, time=10**9, sparse=()):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
-        for offset, piece in sparse:
-            f.seek(offset)
-            f.write(piece)
+def put_as(path, data, mode=0o644, time=10**9, sparse=()):
+    put(path, data, sparse)
     os.chmod(path, mode)
     os.utime(path, ns=(time * 10**9 + 123456789,) * 2)
 
@@ -43,18 +31,18 @@ def in_seconds(tree):
 def first(top):
     """What later layers change, and names and kinds that are hard to write down."""
     for d in "kept", "gone", "emptied", "to-file", "to-link", "moved":
-        put(f"{top}/{d}/one", d.encode())
-        put(f"{top}/{d}/sub/two", d.encode() * 3000)
-    put(f"{top}/to-dir", b"a file first")
-    put(f"{top}/changed", b"1" * 50000)
-    put(f"{top}/mode", b"x", 0o4755)
-    put(f"{top}/time", b"x", time=-5)
-    put(f"{top}/{'n' * 255}", b"255 bytes")
-    put(f"{top}/{'/'.join(['d' * 200] * 15)}/deep", b"deep")
-    put(f"{top}/name with\nnewline, \u00e4 and \\", b"odd")
-    put(f"{top}/sparse", b"", sparse=[(5 << 20, b"end")])
-    put(f"{top}/empty", b"")
-    put(f"{top}/hard/a", b"one inode, three names")
+        put_as(f"{top}/{d}/one", d.encode())
+        put_as(f"{top}/{d}/sub/two", d.encode() * 3000)
+    put_as(f"{top}/to-dir", b"a file first")
+    put_as(f"{top}/changed", b"1" * 50000)
+    put_as(f"{top}/mode", b"x", 0o4755)
+    put_as(f"{top}/time", b"x", time=-5)
+    put_as(f"{top}/{'n' * 255}", b"255 bytes")
+    put_as(f"{top}/{'/'.join(['d' * 200] * 15)}/deep", b"deep")
+    put_as(f"{top}/name with\nnewline, \u00e4 and \\", b"odd")
+    put_as(f"{top}/sparse", b"", sparse=[(5 << 20, b"end")])
+    put_as(f"{top}/empty", b"")
+    put_as(f"{top}/hard/a", b"one inode, three names")
     os.link(f"{top}/hard/a", f"{top}/hard/b")
     os.link(f"{top}/hard/a", f"{top}/kept/c")
     os.symlink("t" * 3000, f"{top}/long-link")
@@ -72,31 +60,31 @@ def first(top):
 def second(top):
     shutil.rmtree(f"{top}/gone")
     shutil.rmtree(f"{top}/emptied")
-    put(f"{top}/emptied/new", b"in the place of what was removed")
+    put_as(f"{top}/emptied/new", b"in the place of what was removed")
     shutil.rmtree(f"{top}/to-file")
-    put(f"{top}/to-file", b"a file now")
+    put_as(f"{top}/to-file", b"a file now")
     shutil.rmtree(f"{top}/to-link")
     os.symlink("kept", f"{top}/to-link")
     os.unlink(f"{top}/to-dir")
-    put(f"{top}/to-dir/inside", b"a directory now")
+    put_as(f"{top}/to-dir/inside", b"a directory now")
     os.rename(f"{top}/moved", f"{top}/kept/moved")
-    put(f"{top}/changed", b"2" * 20)
+    put_as(f"{top}/changed", b"2" * 20)
     os.chmod(f"{top}/mode", 0o600)
     os.unlink(f"{top}/hard/b")
     os.unlink(f"{top}/{'n' * 255}")
     os.unlink(f"{top}/link")
-    put(f"{top}/link", b"no link any more")
+    put_as(f"{top}/link", b"no link any more")
     os.link(f"{top}/changed", f"{top}/kept/changed")
 
 
 def third(top):
-    put(f"{top}/gone/again", b"back, and nothing of the first one with it")
+    put_as(f"{top}/gone/again", b"back, and nothing of the first one with it")
     os.unlink(f"{top}/emptied/new")
     os.unlink(f"{top}/to-file")
-    put(f"{top}/to-file/one", b"a directory again")
+    put_as(f"{top}/to-file/one", b"a directory again")
     shutil.rmtree(f"{top}/kept/moved")
     os.unlink(f"{top}/fifo")
-    put(f"{top}/fifo", b"a file now")
+    put_as(f"{top}/fifo", b"a file now")
     os.unlink(f"{top}/empty")
 
 
@@ -104,12 +92,12 @@ def made():
     """The layout of three layers, and what was packed at last.  (umoci's own unpack follows the
     link to-link when it is told to hide what was in the directory before, and removes kept/one.)"""
     layout, bundle = tap.path("layout"), tap.path("bundle")
-    call("umoci", "init", "--layout", layout)
-    call("umoci", "new", "--image", f"{layout}:t")
-    call("umoci", *UNPACK, "--image", f"{layout}:t", bundle)
+    must("umoci", "init", "--layout", layout)
+    must("umoci", "new", "--image", f"{layout}:t")
+    must("umoci", *UNPACK, "--image", f"{layout}:t", bundle)
     for change in first, second, third:
         change(f"{bundle}/rootfs")
-        call("umoci", "repack", "--refresh-bundle", "--image", f"{layout}:t", bundle)
+        must("umoci", "repack", "--refresh-bundle", "--image", f"{layout}:t", bundle)
     return layout, in_seconds(snapshot(f"{bundle}/rootfs"))
 
 
@@ -126,7 +114,7 @@ def of_layout(layout):
 
 def of_archive(layout):
     """As "docker save" writes them: not compressed, in an archive of their own."""
-    call("skopeo", "--insecure-policy", "copy", f"oci:{layout}:t", f"docker-archive:{tap.path('saved')}:t:t")
+    must("skopeo", "--insecure-policy", "copy", f"oci:{layout}:t", f"docker-archive:{tap.path('saved')}:t:t")
     with tarfile.open(tap.path("saved")) as t:
         t.extractall(tap.path("dir"))
     with open(tap.path("dir/manifest.json"), encoding="utf-8") as f:

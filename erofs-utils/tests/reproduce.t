@@ -8,16 +8,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, put, snapshot  # noqa: E402
 
 tap = Tap()
 FIXED = ["--quiet", "-T1700000000", "--mkfs-time", "-U12345678-1234-1234-1234-123456789abc"]
-
-
-def put(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 def tree():

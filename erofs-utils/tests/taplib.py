@@ -57,6 +57,16 @@ def must_fail(regex, *args, **kw):
     return said
 
 
+def put(path, data, sparse=()):
+    """Write a file, and the directories above it; then pieces of it, (offset, bytes) each, with holes between."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+        for offset, piece in sparse:
+            f.seek(offset)
+            f.write(piece)
+
+
 def snapshot(top, times=True):
     """Everything of a tree: name to (type, mode, time, contents); the first name of hard links."""
     found, first = {}, {}

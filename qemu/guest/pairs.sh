@@ -58,8 +58,7 @@ read_both ro
 private=$((cached + buffers))
 read_both ro,inode_share,domain_id=pairs
 shared=$((cached + buffers))
-kernel_saved=$saved
-result="\"private_kib\": $private, \"shared_kib\": $shared, \"kernel_saved_bytes\": ${kernel_saved:-null}"
+result="\"private_kib\": $private, \"shared_kib\": $shared, \"kernel_saved_bytes\": ${saved:-null}"
 if [ $# = 2 ]; then
 	start_both ro "$@"
 	result="$result, \"started_private_kib\": $started"

@@ -127,6 +127,17 @@ static inline int64_t place_of(const char *path)
 	return rc || !f.map.fm_mapped_extents ? -1 : (int64_t)f.extent.fe_physical;
 }
 
+/** read_extents - have the metadata read that says where all of a file is, and none of its data */
+static inline bool read_extents(const char *path)
+{
+	struct fiemap map = { .fm_length = ~0ULL };
+	int fd = open(path, O_RDONLY);
+	int rc = ioctl(fd, FS_IOC_FIEMAP, &map);
+
+	close(fd);
+	return !rc;
+}
+
 /** sums_ok - are the files of a folder those of its SHA256SUMS? */
 static inline bool sums_ok(const char *dir)
 {
