@@ -18,13 +18,18 @@ def _make(outputs, inputs, tool, words, what):
     harness.make_once(outputs, [*inputs, tool], ["fakeroot", tool, *words], what)
 
 
-def make_versions(image, work):
-    """Two versions of `image` in the folder `work`. Returns (images, list of the second one)."""
-    one, two, listing = (os.path.join(work, name) for name in ("one.erofs", "two.erofs", "two.list"))
+def _mkfs():
+    """The mkfs.erofs that images are made with, another one makes them anew."""
     mkfs = shutil.which(os.environ.get("MKFS", "mkfs.erofs"))
     if not mkfs:
         raise HarnessError("mkfs.erofs is not there; 'make utils' builds it")
-    _make([one, two, listing], [image, mkfs], "make-versions", [image, one, two, listing],
+    return mkfs
+
+
+def make_versions(image, work):
+    """Two versions of `image` in the folder `work`. Returns (images, list of the second one)."""
+    one, two, listing = (os.path.join(work, name) for name in ("one.erofs", "two.erofs", "two.list"))
+    _make([one, two, listing], [image, _mkfs()], "make-versions", [image, one, two, listing],
           "two versions of the image, with fingerprints")
     return [one, two], listing
 
@@ -35,6 +40,14 @@ def make_peers(image, work):
     _make(list(peers.values()), [image], "make-peers", [image, *peers.values()],
           "ext4 and squashfs images of the same tree")
     return peers
+
+
+def make_compressed(image, work):
+    """The tree of `image` compressed, in the folder `work`. Returns (image, an image that has it as a file)."""
+    compressed, box = (os.path.join(work, name) for name in ("lz4.erofs", "lz4-box.erofs"))
+    _make([compressed, box], [image, _mkfs(), os.path.join(HERE, "make-box")], "make-compressed",
+          [image, compressed, box], "the image compressed, with fingerprints")
+    return compressed, box
 
 
 def make_packages(image, suite, release, packages, base=None):
