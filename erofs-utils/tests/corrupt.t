@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from imagelib import (COMPAT, DIRBLKBITS, FIXED_NSEC, INCOMPAT, META, PLAIN, ROOT, SB, VOLUME,  # noqa: E402
+from imagelib import (COMPAT, DIRBLKBITS, FIXED_NSEC, FULL, INCOMPAT, META, PLAIN, ROOT, SB, VOLUME,  # noqa: E402
                       Image, Inode)
 from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
 
@@ -24,6 +24,7 @@ def make(*options):
         os.setxattr(tap.path("tree/" + name), "user.shared", b"s" * 100)
     os.setxattr(tap.path("tree/file"), "user.own", b"own")
     os.symlink("d/hello", tap.path("tree/link"))
+    os.mkfifo(tap.path("tree/fifo"))
     for n in range(200):
         with open(tap.path("tree/d/" + "n" * 40 + "%04d" % n), "w", encoding="ascii") as f:
             f.write("x")
@@ -116,7 +117,56 @@ def slow_extents():
         raise Wrong(f"exit status {p.returncode}, perhaps after 1 s")
 
 
+def same_letter(*options):
+    """A file of 64 MiB whose extents have as many clusters as can be, and where its indexes begin."""
+    os.mkdir(tap.path("tree"))
+    with open(tap.path("tree/a"), "wb") as f:
+        f.write(b"a" * (64 << 20))
+    must(MKFS, "--quiet", "-zlz4", "-Elegacy-compress", "--fingerprint", *options, tap.path("img"), tap.path("tree"))
+    im = Image(tap.path("img"))
+    inode = im.inode("a")
+    return im, inode.header + 16, inode.size // im.block
+
+
+def slow_lookback():
+    """Each cluster refers to the one before instead of the head of its extent."""
+    im, at, count = same_letter("-b512", "-C131072")
+    for n in range(count):
+        distance = im.get("H", at + 8 * n + 4)
+        if im.get("H", at + 8 * n) & 3 == 2 and not distance & 0x800:
+            im.put("H", at + 8 * n + 4, 1)
+    im.save(tap.path("slow"))
+    p = subprocess.run([FSCK, "--fingerprint", tap.path("slow")], check=False,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (4, 4)))
+    if p.returncode:
+        raise Wrong(f"exit status {p.returncode}, perhaps after 4 s")
+
+
+def size_of_pcluster(blocks):
+    """A cluster in the middle says that the pcluster has another size, which a kernel goes by for that one."""
+    im, at, _ = same_letter("-C16384")
+    im.put("H", at + 8 * 5 + 4, 0x800 | blocks)
+    im.save(tap.path("bad"))
+    must_fail("another one inside", FSCK, "--fingerprint", tap.path("bad"))
+
+
+def many_fragments():
+    """Small directories in a packed inode that is decompressed once."""
+    for n in range(6000):
+        os.makedirs(tap.path(f"tree/{n:05}/d"))
+    must(MKFS, "--quiet", "-zlzma", "--zD", "-b512", "-C524288", tap.path("img"), tap.path("tree"))
+    for args in (DUMP, "-S"), (DUMP, "--path=/05999"), (FSCK, "--path=/"):
+        p = subprocess.run([*args, tap.path("img")], check=False, stdout=subprocess.DEVNULL,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (4, 4)))
+        if p.returncode:
+            raise Wrong(f"{' '.join(args)}: exit status {p.returncode}, perhaps after 4 s")
+
+
 ORDER = "wrong dirent name order"
+tap.check("clusters that refer to the one before", slow_lookback)
+for size in 1, 2, 8:
+    tap.check(f"another size of a pcluster, {size} blocks", size_of_pcluster, size)
+tap.check("thousands of directories in fragments", many_fragments)
 tap.check("a name that is before those of the block before", lie, first_name(lambda before, names: "A" + names[0][1:]), ORDER)
 tap.check("the last name of the block before once more", lie, first_name(lambda before, names: before[-1]), ORDER)
 tap.check("a file as the root", lie, lambda im: im.put("H", ROOT, im.entry("file")[1]), "root is no directory")
@@ -128,6 +178,7 @@ tap.check("type of a directory", lie, lambda im: im.put("B", im.entry("d")[0] + 
 tap.check("type of a file", lie, lambda im: im.put("B", im.entry("file")[0] + 10, 7), "wrong type 7")
 tap.check("type of ..", lie, lambda im: im.put("B", im.entry("d/..")[0] + 10, 1), "has a wrong type")
 tap.check("no links", lie, of("file", "at", "H", 6, 0), "no links")
+tap.check("a fifo that is compressed", lie, lambda im: im.set_layout(im.inode("fifo"), FULL), "no compressed files")
 tap.check("symlink to nothing", lie, of("link", "at", "I", 8, 0), "symlink is empty")
 tap.check("symlink that is too long", lie, long_symlink, "symlink is empty or too long")
 tap.check("symlink with a NUL", lie, of("link", "end", "B", 1, 0), "NUL", extract=True)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, put, run, snapshot  # noqa: E402
+from imagelib import SB, Image  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, must_fail, put, run, snapshot  # noqa: E402
 from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
@@ -160,4 +161,40 @@ def full():
 
 
 tap.check("no room for what is to be added", full)
+
+
+def one_of_two():
+    """".." of two directories has to be changed, which can't be for the second one."""
+    for name in "b/1/f", "b/2/f":
+        put_old(tap.path("base/" + name), b"x")
+    put_old(tap.path("more/b/new"), b"y")
+    must(MKFS, "--quiet", "-Eforce-inode-extended", tap.path("img"), tap.path("base"))
+    for broken in "1", "2":
+        im = Image(tap.path("img"))
+        im.data[im.data.index(b"...f", im.inode(f"b/{broken}").end) + 1] = ord("x")
+        im.save(tap.path("bad"))
+        must_fail("not found|corrupted", MKFS, "--quiet", "--incremental=data", tap.path("bad"), tap.path("more"))
+        with open(tap.path("bad"), "rb") as f:
+            if f.read() != im.data:
+                raise Wrong(f"b/{broken} is broken, and the base has changed")
+
+
+tap.check("a base image of which only some can be changed", one_of_two)
+
+
+def slots():
+    """A superblock which says that it's larger than any: what stands there is not of mkfs.erofs's stack."""
+    trees()
+    must(MKFS, "--quiet", tap.path("img"), tap.path("base"))
+    im = Image(tap.path("img"))
+    im.data[SB + 13] = 0x82
+    im.save()
+    before = im.data[SB + 144:SB + 128 + 0x82 * 16]
+    must(MKFS, "--quiet", "--incremental=data", tap.path("img"), tap.path("more"))
+    if Image(tap.path("img")).data[SB + 144:SB + 128 + 0x82 * 16] != before:
+        raise Wrong("what is behind the superblock has changed")
+    compare(both(), extracted())
+
+
+tap.check("a base image with more slots than are known", slots)
 tap.done()

@@ -3,14 +3,16 @@
 """Slips of the command line, signals, limits and full disks: one clear error, nothing lost, nothing left."""
 import gzip
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, must, must_fail, put, run  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail, put, run  # noqa: E402
 from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
@@ -72,6 +74,52 @@ for regex, source, *args in (("power of two", "dir", "-b5000"), ("power of two",
     tap.check("refused: " + " ".join(args)[:40], option, regex, source, *args)
 
 
+BIG = "4294967296"
+for regex, *args in (("physical clustersize", "-zlz4", "-C4g"), ("physical clustersize", "-zlz4", "-C4294971392"),
+                     ("physical clustersize", "-zlz4", "-C9999999999g"), ("for the packed file", "-zlz4", "-Efragments=4g"),
+                     ("metabox option", "-zlz4", "-m4g"), ("metabox option", "-zlz4", "-m4096:300"),
+                     ("no algorithm 1", "-zlz4", "-m4096:1"), ("dsunit", "--dsunit=" + BIG), ("dsunit", "--dsunit=-1"),
+                     ("fsalignblks", "--fsalignblks=" + BIG), ("fsalignblks", "--fsalignblks=4000000000"),
+                     ("worker number", "--workers=" + BIG), ("worker number", "--workers="),
+                     ("async-queue-limit", "--async-queue-limit=" + BIG), ("inline xattr size", "--root-xattr-isize=" + BIG),
+                     ("debug level", "-dx"), ("debug level", "-d10")):
+    tap.check("refused: " + " ".join(args)[:40], option, regex, "dir", *args)
+
+
+def hints(line, regex=None, *options):
+    """One line of compress hints: it's refused, or the image has what was packed."""
+    sources()
+    put(tap.path("dir/text"), b"".join(b"%d " % n for n in range(600000)))
+    put(tap.path("hints"), line)
+    args = [MKFS, "--quiet", "-zlz4:deflate", *options, "--compress-hints=" + tap.path("hints"), tap.path("new"), tap.path("dir")]
+    if regex:
+        must_fail(regex, *args)
+        return
+    must(*args)
+    must(FSCK, "--extract=" + tap.path("out"), tap.path("new"))
+    if get(tap.path("out/text")) != get(tap.path("dir/text")):
+        raise Wrong("other contents")
+    return must(DUMP, "-e", "--path=/text", tap.path("new"))
+
+
+def hint_size(line, size, *options):
+    said = hints(line, None, *options)
+    if not re.search(rf"^ +0: .* \| +{size}$", said, re.M):
+        raise Wrong(said)
+
+
+for line, regex in ((b"4096 (\n", "match pattern at line 1"), (b"x text\n", 'clustersize "x" at line 1'),
+                    (b"#\n4k text\n", 'clustersize "4k" at line 2'), (b"-4096 text\n", "clustersize"),
+                    (b"4096 with space\n", 'configuration "with" at line 1'), (b"4096 2 text\n", 'configuration "2" at line 1'),
+                    (b"4096\n", "match pattern at line 1")):
+    tap.check(f"a compress hint that is refused: {line!r}", hints, line, regex)
+tap.check("compress hints: empty lines", hints, b"\n \t \n  ")
+tap.check("compress hints: another algorithm", hint_size, b"16384 1 ^text$\n", 16384)
+tap.check("compress hints: pclusters of 256 blocks", hint_size, b"1048576 text\n", 1048576)
+tap.check("compress hints: -C of 256 blocks beside them", hint_size, b"4096 f1\n", 1048576, "-C1048576")
+tap.check("compress hints: pclusters of 376 blocks", hint_size, b"192512 text\n", 192512, "-b512")
+
+
 def long_path(*options):
     """A directory with a path near PATH_MAX has a long name, which is behind PATH_MAX."""
     top = tap.path("dir")
@@ -108,7 +156,9 @@ def killed(sig, *args, there=False):
     img = tap.path("img")
     if there:
         put(img, b"what was there")
-    p = subprocess.Popen([MKFS, "--quiet", *args[:-1], img, tap.path(args[-1])], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # who started the tests, nohup(1) for example, can have signals ignored
+    p = subprocess.Popen(["env", "--default-signal", MKFS, "--quiet", *args[:-1], img, tap.path(args[-1])],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
         time.sleep(0.001)
     p.send_signal(sig)
@@ -124,6 +174,75 @@ for sig in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
     tap.check(f"{sig.name}, directory", killed, sig, "dir")
     tap.check(f"{sig.name}, tarball", killed, sig, "--tar=f", "tar")
 tap.check("SIGTERM, a file that was there", killed, signal.SIGTERM, "--tar=f", "tar", there=True)
+
+
+def replaced(make, *options):
+    """A file that is replaced between when it's looked at and when it's opened."""
+    for n in range(8):
+        put(tap.path(f"dir/f{n}"), os.urandom(20 << 20))
+    put(tap.path("dir/z"), b"harmless contents")
+    put(tap.path("secret"), b"secret" * 10)
+    img = tap.path("img")
+    p = subprocess.Popen([MKFS, "--quiet", "--async-queue-limit=1", *options, img, tap.path("dir")], stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE)
+    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
+        time.sleep(0.001)
+    os.unlink(tap.path("dir/z"))
+    make(tap.path("dir/z"))
+    try:
+        said = p.communicate(timeout=20)[1]
+    except subprocess.TimeoutExpired:
+        p.kill()
+        raise Wrong("mkfs.erofs waits for the fifo") from None
+    if p.returncode != 1 or b"regular file" not in said or os.path.exists(img):
+        raise Wrong(f"exit status {p.returncode}, {said}")
+
+
+tap.check("a file that becomes a symlink", replaced, lambda path: os.symlink("../secret", path))
+tap.check("a file that becomes a fifo", replaced, os.mkfifo)
+
+
+def both_at_once():
+    """The second one is refused, and the image is that of the first one."""
+    big_tree()
+    put(tap.path("other/f"), b"x" * 100000)
+    img = tap.path("img")
+    p = subprocess.Popen([MKFS, "--quiet", "--fingerprint", img, tap.path("dir")])
+    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
+        time.sleep(0.001)
+    must_fail("another process", MKFS, "--quiet", "--fingerprint", img, tap.path("other"))
+    if p.wait(60):
+        raise Wrong(f"exit status {p.returncode}")
+    must(FSCK, "--fingerprint", img)
+
+
+tap.check("two write one image at the same time", both_at_once)
+
+
+def mounted(device):
+    sources()
+    os.mkdir(tap.path("mnt"))
+    must(MKFS, "--quiet", device, tap.path("dir"))
+    must("mount", "-t", "erofs", "-o", "ro", device, tap.path("mnt"))
+    try:
+        must_fail("busy", MKFS, "--quiet", "--tar=f", device, tap.path("tar"))
+        if get(tap.path("mnt/f1")) != get(tap.path("dir/f1")):
+            raise Wrong("other contents")
+    finally:
+        must("umount", tap.path("mnt"))
+
+
+os.makedirs(tap.scratch, exist_ok=True)
+with open(tap.scratch + ".disk", "wb") as disk:
+    disk.truncate(16 << 20)
+loop = subprocess.run(["losetup", "-f", "--show", disk.name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode().strip() \
+    if os.geteuid() == 0 and shutil.which("losetup") and "\terofs\n" in get("/proc/filesystems").decode() else ""
+if loop:
+    tap.check("a block device that is mounted", mounted, loop)
+    subprocess.run(["losetup", "-d", loop], check=True)
+else:
+    tap.skip("a block device that is mounted", "there is no loop device, or no EROFS")
+os.unlink(disk.name)
 
 
 def limited(limit, rc, *args):
@@ -171,6 +290,8 @@ def raw_stream():
 
 
 tap.check("a raw stream that can't be dumped", raw_stream)
+for args in ("--tar=i", "--vmdk-desc=/dev/full"), ("--tar=i,/dev/full",):
+    tap.check("a full disk: " + " ".join(args), option, "No space", "tar", *args)
 
 
 # --- standard streams and existing files
@@ -212,6 +333,26 @@ def existing():
 
 
 tap.check("an output file that is there keeps its mode and its names", existing)
+
+
+def dangling():
+    os.symlink("new", tap.path("link"))
+    put(tap.path("tar"), b"no archive" * 100)
+    must_fail("chksum", MKFS, "--quiet", "--tar=f", tap.path("link"), tap.path("tar"))
+    if os.path.exists(tap.path("new")) or not os.path.islink(tap.path("link")):
+        raise Wrong(str(os.listdir(tap.scratch)))
+
+
+def quiet():
+    sources()
+    for args in ([tap.path("new"), tap.path("dir")], [tap.path("new"), tap.path("nothing")], ["-b1", tap.path("new"), tap.path("dir")]):
+        said = subprocess.run([MKFS, "--quiet", *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+        if said:
+            raise Wrong(f"{args}: {said!r}")
+
+
+tap.check("an output file that a symlink refers to, and that is new", dangling)
+tap.check("--quiet", quiet)
 
 
 def last_is_known(*options):

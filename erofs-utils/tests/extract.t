@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""fsck.erofs --extract onto what is there: nothing else is written to, and what is made is what the image says."""
+import os
+import shutil
+import stat
+import struct
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from taplib import FSCK, MKFS, Tap, Wrong, compare, must, must_fail, put, snapshot  # noqa: E402
+
+tap = Tap()
+ROOT = os.geteuid() == 0
+
+
+def get(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def image(name, fill):
+    """An image of what @fill puts into a directory."""
+    top = tap.path(name + ".d")
+    os.mkdir(top)
+    fill(top)
+    must(MKFS, "--quiet", tap.path(name), top)
+    return tap.path(name)
+
+
+def extract(img, *options, out="out"):
+    must(FSCK, "--extract=" + tap.path(out), *options, img, timeout=10)
+
+
+# --- --overwrite
+def linked(top):
+    put(top + "/one", b"1")
+    os.link(top + "/one", top + "/two")
+    os.symlink("one", top + "/soft")
+    os.mkfifo(top + "/fifo")
+    put(top + "/d/f", b"f")
+
+
+def again():
+    img = image("img", linked)
+    for options in (), ("--overwrite",), ("--overwrite",):
+        extract(img, *options)
+    compare(snapshot(tap.path("img.d")), snapshot(tap.path("out")))
+    must_fail("File exists", FSCK, "--extract=" + tap.path("out"), img)
+
+
+KINDS = {
+    "file": lambda p: put(p, b"new"),
+    "symlink": lambda p: os.symlink("new", p),
+    "fifo": os.mkfifo,
+    "directory": os.mkdir,
+}
+OLD = dict(KINDS, file=lambda p: put(p, b"old"), symlink=lambda p: os.symlink("outside", p))
+if ROOT:
+    OLD["device"] = lambda p: os.mknod(p, 0o20666, os.makedev(1, 3))
+
+
+def replace(old, new):
+    """What was there is gone, and what it refers to is as it was."""
+    put(tap.path("out/outside"), b"outside")
+    OLD[old](tap.path("out/x"))
+    extract(image("img", lambda top: KINDS[new](top + "/x")), "--overwrite")
+    compare({"x": snapshot(tap.path("img.d"), False)["x"]}, {"x": snapshot(tap.path("out"), False)["x"]})
+    if get(tap.path("out/outside")) != b"outside":
+        raise Wrong("the target of the symlink was written to")
+
+
+def outside():
+    put(tap.path("outside"), b"outside")
+    os.mkdir(tap.path("out"))
+    os.link(tap.path("outside"), tap.path("out/f"))
+    extract(image("img", lambda top: put(top + "/f", b"new")), "--overwrite")
+    if get(tap.path("outside")) != b"outside" or get(tap.path("out/f")) != b"new":
+        raise Wrong("the other name of the file was written to")
+
+
+def by_name():
+    img = image("img", lambda top: put(top + "/f", b"new"))
+    put(tap.path("old"), b"old")
+    os.mkfifo(tap.path("fifo"))
+    extract(img, "--overwrite", "--path=/f", out="old")
+    if get(tap.path("old")) != b"new":
+        raise Wrong("the file that was given by name has not been replaced")
+    must_fail("File exists", FSCK, "--overwrite", "--path=/f", "--extract=" + tap.path("fifo"), img, timeout=10)
+
+
+tap.check("an image with links is extracted again", again)
+for was in OLD:
+    for now in KINDS:
+        tap.check(f"--overwrite: a {now} in the place of a {was}", replace, was, now)
+tap.check("--overwrite: a file that has another name outside", outside)
+tap.check("--overwrite: what is given by name", by_name)
+
+
+# --- xattrs, owners, modes
+NOBODY = 0xffffffff
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+
+
+def acl(*entries):
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries)
+
+
+def xattrs(path):
+    return {k: os.getxattr(path, k) for k in os.listxattr(path)}
+
+
+def capability():
+    def fill(top):
+        put(top + "/f", b"x")
+        os.setxattr(top + "/f", "security.capability", CAPABILITY)
+    extract(image("img", fill), "--xattrs")
+    if xattrs(tap.path("out/f")).get("security.capability") != CAPABILITY:
+        raise Wrong(f"xattrs are {xattrs(tap.path('out/f'))}")
+
+
+def default_acl():
+    def fill(top):
+        os.makedirs(top + "/d/sub")
+        put(top + "/d/f", b"x")
+        os.chmod(top + "/d/f", 0o640)
+        os.setxattr(top + "/d", "system.posix_acl_default",
+                    acl((1, 7, NOBODY), (2, 7, 1234), (4, 5, NOBODY), (16, 7, NOBODY), (32, 5, NOBODY)))
+    extract(image("img", fill), "--xattrs")
+    for name in "d", "d/f", "d/sub":
+        if xattrs(tap.path("out/" + name)) != xattrs(tap.path("img.d/" + name)):
+            raise Wrong(f"{name}: {xattrs(tap.path('out/' + name))}")
+
+
+def as_user(*args):
+    """As a user who isn't root, in a directory of that user's."""
+    os.chmod(tap.scratch, 0o755)
+    os.makedirs(tap.path("user"))
+    if ROOT:
+        os.chown(tap.path("user"), 12345, 12345)
+        args = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", *args)
+    must(*args)
+
+
+def user_xattrs():
+    def fill(top):
+        put(top + "/a", b"x")
+        os.setxattr(top + "/a", "user.x", b"1")
+        os.link(top + "/a", top + "/b")
+        os.chmod(top + "/a", 0o444)
+    img = image("img", fill)
+    as_user(FSCK, "--xattrs", "--extract=" + tap.path("user/out"), img)
+    for name in "a", "b":
+        if xattrs(tap.path("user/out/" + name)) != {"user.x": b"1"}:
+            raise Wrong(f"{name}: {xattrs(tap.path('user/out/' + name))}")
+
+
+def no_devices():
+    def fill(top):
+        os.mknod(top + "/n", 0o20666, os.makedev(1, 3))
+        os.setxattr(top + "/n", "trusted.x", b"1")
+        os.link(top + "/n", top + "/n2")
+        put(top + "/z", b"z")
+    img = image("img", fill)
+    as_user(FSCK, "--xattrs", "--extract=" + tap.path("user/out"), img)
+    if os.listdir(tap.path("user/out")) != ["z"]:
+        raise Wrong(str(os.listdir(tap.path("user/out"))))
+
+
+def setuid(top):
+    for name, uid in ("root", 0), ("other", 54321), ("user", 12345):
+        put(top + "/" + name, b"x")
+        os.chown(top + "/" + name, uid, uid)
+        os.chmod(top + "/" + name, 0o6755)
+
+
+def modes(top):
+    return {n: stat.S_IMODE(os.stat(f"{top}/{n}").st_mode) for n in ("root", "other", "user")}
+
+
+def setuid_root():
+    img = image("img", setuid)
+    extract(img)
+    extract(img, "--no-preserve-owner", out="out2")
+    compare({"root": 0o6755, "other": 0o6755, "user": 0o6755}, modes(tap.path("out")))
+    compare({"root": 0o6755, "other": 0o755, "user": 0o755}, modes(tap.path("out2")))
+
+
+def setuid_user():
+    img = image("img", setuid)
+    as_user(FSCK, "--extract=" + tap.path("user/out"), img)
+    compare({"root": 0o755, "other": 0o755, "user": 0o6755}, modes(tap.path("user/out")))
+
+
+if ROOT and shutil.which("setpriv"):
+    tap.check("file capabilities outlive the owner", capability)
+    tap.check("devices that a user can't make, with xattrs and two names", no_devices)
+    tap.check("set-user-ID files, with and without their owners", setuid_root)
+    tap.check("set-user-ID files, extracted by another user", setuid_user)
+tap.check("default ACLs do not get at what is extracted later", default_acl)
+tap.check("xattrs of a read-only file with two names", user_xattrs)
+tap.done()
