@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a mount whose further device is looked up on a disk that hangs does not keep other DAX devices from going away
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 3-memory
  * config: EROFS_FS_RAMDAX BLK_DEV_DM
  * image: blob share blob
  * image: tree tree

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a shared file fails when a page of it cannot be read, though somebody else reads other pages meanwhile
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: cut share cut
  * image: base share base

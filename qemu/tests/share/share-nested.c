@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a mount of an image in a file of a mount whose disk was unplugged reads nothing of younger mounts
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE BLK_DEV_LOOP
  * image: true share-forge box-true
  * image: forged share-forge box-forged
