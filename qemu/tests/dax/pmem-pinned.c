@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: a page of a block device with DAX that somebody has in a pipe is there as long as he has it, though the device is removed
+ * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * image: tree tree -Enoinline_data
+ * device: pmem:tree
+ */
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+
+#include "ktap.h"
+#include "pages.h"
+#include "system.h"
+
+/* Has the kernel said this? */
+static bool said(const char *words)
+{
+	static char log[1 << 20];
+	int n = klogctl(3, log, sizeof(log) - 1);
+
+	log[n > 0 ? n : 0] = '\0';
+	return strstr(log, words);
+}
+
+int main(void)
+{
+	char real[PATH_MAX] = "", want[4096], got[4096];
+	int end;
+
+	ktap_begin();
+	realpath("/sys/block/pmem0/device", real);
+	ktap_ok(!mount("/dev/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount");
+	end = page_in_pipe("/mnt/data.65536", 3, want);
+	ktap_ok(end >= 0, "a page in a pipe");
+	ktap_ok(!umount("/mnt"), "unmount");
+	ktap_ok(write_to("/sys/bus/nd/drivers/nd_pmem/unbind", basename(real)), "remove the device");
+	ktap_ok(read(end, got, sizeof(got)) == sizeof(got) && !memcmp(got, want, sizeof(got)), "the page is there");
+	close(end);
+	ktap_ok(said("pages are still in use: the memory cannot be used again"), "it is said that it was in use");
+	/* the driver core says 0 for a probe that failed */
+	write_to("/sys/bus/nd/drivers/nd_pmem/bind", basename(real));
+	ktap_fails(access("/dev/pmem0", F_OK) < 0, ENOENT, "nobody gets this memory again");
+	ktap_ok(kernel_is_content(), "no complaint of the kernel");
+	return ktap_end();
+}

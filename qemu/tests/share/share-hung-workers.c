@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: killed readers of an image in a file, on a disk that hangs, keep nobody from reading other images
+ * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE DM_DELAY
+ * image: box share box --chunksize=4096
+ * device: blk:box
+ * device: blk:box
+ * cpus: 2
+ * timeout: 150
+ * flavours: fast
+ */
+#include "dm.h"
+#include "ktap.h"
+#include "share.h"
+
+#define NAME	"f.3000000"
+#define READERS	300		/* a workqueue has 256 at work */
+#define PAGE	300
+
+/* One page, without readahead. */
+static int read_at(const char *dir, off_t page)
+{
+	int fd = share_open(dir, NAME);
+	char c;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	return pread(fd, &c, 1, page * 4096) == 1 ? 0 : errno;
+}
+
+static int reads(const char *dir, const char *name)
+{
+	(void)name;
+	return read_at(dir, PAGE);
+}
+
+int main(void)
+{
+	static pid_t pids[READERS];
+	char hung[32], slow[32], c;
+	int waiting = 0, gone = 0;
+	bool done;
+	pid_t pid;
+
+	ktap_begin();
+	ktap_ok(dm_create("hung", "/dev/harness/blk0", "delay", "0", hung) && share_plain(hung, "/box") &&
+		share_plain("/box/image", "/a"), "mount an image in a file");
+	ktap_ok(dm_create("slow", "/dev/harness/blk1", "delay", "0", slow) && share_plain(slow, "/other") &&
+		share_plain("/other/image", "/b"), "mount another one, from another disk");
+	drop_caches("1");
+	ktap_ok(read_extents("/a/" NAME) && read_extents("/b/" NAME), "extents are known");
+	ktap_ok(share_read("/a", "f.1", &c, 1) == 1 && share_read("/b", "f.1", &c, 1) == 1, "something else is read");
+
+	ktap_ok(dm_hang("hung"), "the first disk hangs");
+	for (int i = 0; i < READERS; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			_exit(read_at("/a", 10 + 2 * i));
+	}
+	for (int tries = 0; tries < 100 && waiting < READERS; tries++) {
+		usleep(100000);
+		waiting = 0;
+		for (int i = 0; i < READERS; i++)
+			waiting += dm_waits(pids[i]);
+	}
+	ktap_eq(waiting, READERS, "readers wait for it");
+	for (int i = 0; i < READERS; i++)
+		kill(pids[i], SIGKILL);
+	for (int i = 0; i < READERS; i++)
+		gone += share_end(pids[i], 5) != -1;
+	ktap_eq(gone, READERS, "all of them can be killed");
+
+	ktap_ok(dm_reload("slow", "/dev/harness/blk1", "delay", "1000"), "the other disk is slow");
+	pid = dm_begin(reads, "/b", NAME);
+	ktap_ok(share_kill(pid, 5), "a reader of the other image is killed");
+	ktap_ok(dm_reload("slow", "/dev/harness/blk1", "delay", "0"), "and its disk is fast again");
+	sleep(2);
+	done = share_within(5, reads, "/b", NAME);
+	ktap_ok(done, "the same page is read by somebody else");
+	ktap_ok(share_within(5, share_umount, "/b", NAME), "the other image can be unmounted");
+
+	ktap_ok(dm_go("hung"), "the first disk goes on");
+	sleep(2);
+	ktap_ok(done || (umount("/b") && errno == EINVAL) || !umount("/b"), "after that, too");
+	ktap_ok(!umount("/other") && !umount("/a") && !umount("/box") && dm_remove("hung") && dm_remove("slow"),
+		"unmount all");
+	return ktap_end();
+}
