@@ -202,6 +202,62 @@ tap.check("a file that becomes a symlink", replaced, lambda path: os.symlink("..
 tap.check("a file that becomes a fifo", replaced, os.mkfifo)
 
 
+def directory_replaced(where):
+    """A directory that is replaced by a symlink, before it's read (if the large files are elsewhere) or after that."""
+    for n in range(8):
+        put(tap.path(f"dir/{where}f{n}"), os.urandom(20 << 20))
+    put(tap.path("dir/z/zz"), b"harmless")
+    shutil.copytree(tap.path("dir/z"), tap.path("outside"))
+    put(tap.path("outside/zz"), b"secret!!")
+    img = tap.path("img")
+    p = subprocess.Popen([MKFS, "--quiet", "--async-queue-limit=1", img, tap.path("dir")], stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE)
+    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
+        time.sleep(0.001)
+    os.rename(tap.path("dir/z"), tap.path("was"))
+    os.symlink("../outside", tap.path("dir/z"))
+    said = p.communicate(timeout=60)[1]
+    if p.returncode == 0:
+        raise Wrong("the image has " + must(DUMP, "--cat", "--path=/z/zz", img))
+    if b"/z" not in said or os.path.exists(img):
+        raise Wrong(f"exit status {p.returncode}, {said}")
+
+
+tap.check("a directory that becomes a symlink before it's read", directory_replaced, "")
+tap.check("a directory of files that becomes a symlink", directory_replaced, "z/")
+
+
+def symlinks():
+    """The length that is told before is not that of the target in /proc, and 0 in /sys."""
+    for source in f"/proc/{os.getpid()}/fd", "/sys/class/bdi":
+        want = {n: os.readlink(source + "/" + n) for n in os.listdir(source) if os.path.islink(source + "/" + n)}
+        must(MKFS, "--quiet", tap.path("img"), source)
+        must(FSCK, "--extract=" + tap.path("out"), "--overwrite", tap.path("img"))
+        for name, target in want.items():
+            path = tap.path("out/" + name)
+            if os.path.islink(path) and os.readlink(path) != target:
+                raise Wrong(f"{name}: {os.readlink(path)}, not {target}")
+        if not set(want) & set(os.listdir(tap.path("out"))):
+            raise Wrong(f"none of the symlinks in {source} is there")
+        shutil.rmtree(tap.path("out"))
+
+
+tap.check("symlinks whose length isn't known before", symlinks)
+
+
+def wrapped():
+    """Who starts mkfs.erofs may hold the lock that udev looks at."""
+    sources()
+    must("flock", tap.path("img"), MKFS, "--quiet", tap.path("img"), tap.path("dir"))
+    must(FSCK, tap.path("img"))
+
+
+if shutil.which("flock"):
+    tap.check("started by flock(1)", wrapped)
+else:
+    tap.skip("started by flock(1)", "no flock")
+
+
 def both_at_once():
     """The second one is refused, and the image is that of the first one."""
     big_tree()
@@ -222,7 +278,7 @@ tap.check("two write one image at the same time", both_at_once)
 def mounted(device):
     sources()
     os.mkdir(tap.path("mnt"))
-    must(MKFS, "--quiet", device, tap.path("dir"))
+    must("flock", "-s", device, MKFS, "--quiet", device, tap.path("dir"))
     must("mount", "-t", "erofs", "-o", "ro", device, tap.path("mnt"))
     try:
         must_fail("busy", MKFS, "--quiet", "--tar=f", device, tap.path("tar"))

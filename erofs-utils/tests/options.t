@@ -47,6 +47,7 @@ for n in user. "" "user.$(printf 'x%.0s' {1..300})"; do
 done
 fails "pclusters of more blocks than an index can hold" "use -C524288, or larger blocks" \
 	"$MKFS" -zlz4 -b512 -C1048576 "$T/img2" "$T/small"
+fails "a dictionary that is too small for zstd" "invalid dictionary size 1$" "$MKFS" -zzstd,dictsize=1 "$T/img2" "$T/small"
 fails "rvsp has no contents" "this image is made without" \
 	bash -c 'tar -C "$1/hello" -cf "$1/hello.tar" . && "$2" --fingerprint --tar=f --clean=rvsp "$1/img2" "$1/hello.tar"' - "$T" "$MKFS"
 prefixes()
