@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: reading ahead in an image that is a file of another image holds two locks that a debug kernel can tell apart
- * series: 1-fixes/????-erofs-tell-lockdep-of-locks-that-are-held-while-a-fi.patch
+ * series: 1-fixes
  * config: EROFS_FS_BACKED_BY_FILE
  * flavours: debug
  * image: box share box --chunksize=4096

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: a further DAX device that has less room than its part of the image is refused, as the first one is
-# series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+# series: 3-memory
 # config: EROFS_FS_RAMDAX
 # image: blob share blob
 # device: ramdax:blob

@@ -2,7 +2,7 @@
 /*
  * test: a DAX device that is about to be unmounted can be mounted, as a block device can
  * config: EROFS_FS_RAMDAX
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 3-memory
  * image: base share base --dax
  * device: ramdax:base
  * device: pmem:base
@@ -40,13 +40,13 @@ static void come_and_go(const char *node, const char *options, const char *dir, 
 		if (mount(node, dir, "erofs", MS_RDONLY, options)) {
 			count->error = errno;
 			count->failed++;
-			usleep(random() % 100000);
+			usleep(random() % 2000);
 			continue;
 		}
 		count->mounts++;
 		if (umount(dir))
 			_exit(1);
-		usleep(random() % 100000);
+		usleep(random() % 2000);
 	}
 	_exit(0);
 }
@@ -70,9 +70,15 @@ static void try(const char *node, const char *options)
 
 int main(void)
 {
+	bool shares;
+
 	ktap_begin();
-	try("/dev/harness/pmem0", "dax=always,inode_share,domain_id=d");
-	try("/dev/harness/ramdax0", "inode_share,domain_id=d");
+	/* sharing makes an unmount longer, but files on DAX of Linux 7.3 do not share */
+	shares = !mount("/dev/harness/ramdax0", "/mnt", "erofs", MS_RDONLY, "inode_share,domain_id=d");
+	if (shares)
+		umount("/mnt");
+	try("/dev/harness/pmem0", shares ? "dax=always,inode_share,domain_id=d" : "dax=always");
+	try("/dev/harness/ramdax0", shares ? "inode_share,domain_id=d" : NULL);
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();
 }

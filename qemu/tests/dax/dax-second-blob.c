@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: the second mount with a blob uses DAX as was asked, or it is said that it does not
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 3-memory
  * config: EROFS_FS_RAMDAX
  * image: blob share blob
  * device: pmem:blob

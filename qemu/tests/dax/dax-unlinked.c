@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a device can be removed while a file goes whose inode says that it has no links
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 3-memory
  * config: EROFS_FS_RAMDAX
  * image: unlinked crafted unlinked
  * device: ramdax:unlinked

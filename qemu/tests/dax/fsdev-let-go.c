@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a device whose pages nobody uses any more can be unbound as soon as it is unmounted
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 3-memory
  * config: EROFS_FS_RAMDAX
  * image: large crafted unlinked
  * device: ramdax:large

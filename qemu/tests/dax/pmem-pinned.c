@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page of a block device with DAX that somebody has in a pipe is there as long as he has it, though the device is removed
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 3-memory
  * image: tree tree -Enoinline_data
  * device: pmem:tree
  */

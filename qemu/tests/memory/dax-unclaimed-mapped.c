@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a mount that hears of no removal (device-mapper) can be unmounted after it, with files that were mapped
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 1-fixes
  * config: VIRTIO_PMEM FS_DAX BLK_DEV_DM
  * image: tree tree -Enoinline_data
  * device: pmem:tree

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a lost page of a file that DAX cannot map is missed in no other page of a mapping
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 3-memory
  * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree
  * device: ramdax:tree

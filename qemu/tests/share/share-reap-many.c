@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: files that wait for a disk that hangs do not keep the memory of other domains
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
  * image: one tree -Enoinline_data --fingerprint
  * image: two tree -Enoinline_data --fingerprint -b1024
@@ -11,14 +11,32 @@
  * device: blk:other
  * cpus: 2
  * memory: 512M
- * timeout: 200
+ * timeout: 300
  */
 #include "dm.h"
 #include "ktap.h"
 #include "share.h"
 
-#define FILES	300		/* a workqueue has 256 at work */
+#define FILES	550
+#define PAIRS	2		/* a workqueue has 1,024 at work, on Linux 6.12 256 */
 #define NAME	"many/a-rather-long-name-so-that-it-takes-several-blocks-%d"
+
+/* A disk that can hang, and a younger mount that shares with it, in a domain of their own. */
+static bool mount_pair(int n)
+{
+	char name[16], device[32], dir[16], options[64];
+	bool ok = true;
+
+	snprintf(options, sizeof(options), "inode_share,domain_id=d%d", n);
+	for (int i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "%s%d", i ? "other" : "hung", n);
+		snprintf(dir, sizeof(dir), "/%c%d", i ? 'b' : 'a', n);
+		mkdir(dir, 0755);
+		ok = ok && dm_create(name, i ? "/dev/harness/blk1" : "/dev/harness/blk0", "delay", "0", device) &&
+			!mount(device, dir, "erofs", MS_RDONLY, options);
+	}
+	return ok;
+}
 
 static int read_file(const char *dir, int n)
 {
@@ -32,47 +50,53 @@ static int read_file(const char *dir, int n)
 
 int main(void)
 {
-	static pid_t pids[FILES];
+	static pid_t pids[PAIRS * FILES];
 	static char got[3000000];
-	int waiting = 0, gone = 0;
-	char hung[32], name[100];
+	int waiting = 0, gone = 0, ok = 0;
+	pid_t umounts[PAIRS];
 	long long cached = 0;
-	pid_t pid;
+	char dir[16], name[100];
 
 	ktap_begin();
-	ktap_ok(dm_create("hung", "/dev/harness/blk0", "delay", "0", hung) && share_mount(hung, "/a", NULL) &&
-		share_mount("/dev/harness/blk1", "/b", NULL), "mount two");
+	for (int n = 0; n < PAIRS; n++)
+		ktap_ok(mount_pair(n), "mount two");
 	mkdir("/c", 0755);
 	ktap_ok(!mount("/dev/harness/blk2", "/c", "erofs", MS_RDONLY, "inode_share,domain_id=e"),
 		"and one of another domain");
-	for (int i = 0; i < FILES; i++) {
-		snprintf(name, sizeof(name), NAME, i);
-		close(share_open("/a", name));
-		close(share_open("/b", name));
+	for (int i = 0; i < PAIRS * FILES; i++) {
+		snprintf(name, sizeof(name), NAME, i % FILES);
+		snprintf(dir, sizeof(dir), "/a%d", i / FILES);
+		close(share_open(dir, name));
+		snprintf(dir, sizeof(dir), "/b%d", i / FILES);
+		close(share_open(dir, name));
 	}
-	ktap_ok(dm_hang("hung"), "the first disk hangs");
-	for (int i = 0; i < FILES; i++) {
+	ktap_ok(dm_hang("hung0") && dm_hang("hung1"), "the disk of the older ones hangs");
+	for (int i = 0; i < PAIRS * FILES; i++) {
 		pids[i] = fork();
 		if (!pids[i])
-			_exit(read_file("/b", i));
+			_exit(read_file(i / FILES ? "/b1" : "/b0", i % FILES));
 	}
-	for (int tries = 0; tries < 100 && waiting < FILES; tries++) {
+	for (int tries = 0; tries < 200 && waiting < PAIRS * FILES; tries++) {
 		usleep(100000);
 		waiting = 0;
-		for (int i = 0; i < FILES; i++)
+		for (int i = 0; i < PAIRS * FILES; i++)
 			waiting += dm_waits(pids[i]);
 	}
-	ktap_eq(waiting, FILES, "readers wait for it");
-	for (int i = 0; i < FILES; i++)
+	ktap_eq(waiting, PAIRS * FILES, "readers wait for it");
+	for (int i = 0; i < PAIRS * FILES; i++)
 		kill(pids[i], SIGKILL);
-	for (int i = 0; i < FILES; i++)
+	for (int i = 0; i < PAIRS * FILES; i++)
 		gone += share_end(pids[i], 5) != -1;
-	ktap_eq(gone, FILES, "all of them can be killed");
-	ktap_ok(share_within(20, share_umount, "/b", ""), "the younger image can be unmounted");
+	ktap_eq(gone, PAIRS * FILES, "all of them can be killed");
+	for (int n = 0; n < PAIRS; n++)
+		ok += share_within(20, share_umount, n ? "/b1" : "/b0", "");
+	ktap_eq(ok, PAIRS, "the younger images can be unmounted");
 	drop_inodes();
-	pid = fork();
-	if (!pid)
-		_exit(umount("/a"));
+	for (int n = 0; n < PAIRS; n++) {
+		umounts[n] = fork();
+		if (!umounts[n])
+			_exit(umount(n ? "/a1" : "/a0"));
+	}
 	sleep(3);
 	ktap_ok(share_read("/c", "f.3000000", got, sizeof(got)) == sizeof(got), "the other domain works");
 	cached = share_counter(NULL, "cached_bytes");
@@ -82,9 +106,13 @@ int main(void)
 	cached -= share_counter(NULL, "cached_bytes");
 	ktap_note("shared inodes: %ld", shared_inodes());
 	ktap_ok(ktap_is(cached, >=, 3000000), "and its memory goes with it");
-	ktap_ok(dm_go("hung"), "the first disk goes on");
-	ktap_eq(share_end(pid, 20), 0, "and its image is unmounted");
+	ktap_ok(dm_go("hung0") && dm_go("hung1"), "the disk goes on");
+	ok = 0;
+	for (int n = 0; n < PAIRS; n++)
+		ok += !share_end(umounts[n], 20);
+	ktap_eq(ok, PAIRS, "and its images are unmounted");
 	sleep(1);
-	ktap_ok(dm_remove("hung"), "the first disk goes");
+	ktap_ok(dm_remove("hung0") && dm_remove("hung1") && dm_remove("other0") && dm_remove("other1"),
+		"all disks go");
 	return ktap_end();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: counters tell who provides, and that a provider has gone, as documented
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: base share base
  * image: chunk share base --chunksize=4096
