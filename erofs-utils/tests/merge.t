@@ -130,7 +130,8 @@ def equal_files():
             equal(name, f.read() == data, True)
     once = os.path.getsize(tap.path("merged"))
     merge(one, two, options=["--clean=data", "--fingerprint"])
-    equal("blocks that are saved", os.path.getsize(tap.path("merged")) - once, 8192)
+    # where inodes fall, which is chance here, can save a block of them, too
+    equal("two blocks are saved", os.path.getsize(tap.path("merged")) - once in (8192, 12288), True)
 
 
 def can(probe, *args, **kw):
