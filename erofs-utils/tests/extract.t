@@ -8,15 +8,10 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, must_fail, put, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, snapshot  # noqa: E402
 
 tap = Tap()
 ROOT = os.geteuid() == 0
-
-
-def get(path):
-    with open(path, "rb") as f:
-        return f.read()
 
 
 def image(name, fill):

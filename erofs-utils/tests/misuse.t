@@ -12,15 +12,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail, put, run  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, get, must, must_fail, put, run  # noqa: E402
 from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
-
-
-def get(path):
-    with open(path, "rb") as f:
-        return f.read()
 
 
 def sources():
@@ -151,16 +146,22 @@ def big_tree():
         subprocess.run(["tar", "-C", tap.path("dir"), "-cf", "-", "."], stdout=f, check=True)
 
 
+def begun(img, *command, **kw):
+    """Start mkfs.erofs as @command says; it has written a part of @img, unless it is done."""
+    p = subprocess.Popen(command, **kw)
+    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
+        time.sleep(0.001)
+    return p
+
+
 def killed(sig, *args, there=False):
     big_tree()
     img = tap.path("img")
     if there:
         put(img, b"what was there")
     # who started the tests, nohup(1) for example, can have signals ignored
-    p = subprocess.Popen(["env", "--default-signal", MKFS, "--quiet", *args[:-1], img, tap.path(args[-1])],
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
-        time.sleep(0.001)
+    p = begun(img, "env", "--default-signal", MKFS, "--quiet", *args[:-1], img, tap.path(args[-1]),
+              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     p.send_signal(sig)
     if p.wait(20) == 0:
         raise Wrong("mkfs.erofs was faster than the signal")
@@ -176,17 +177,15 @@ for sig in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
 tap.check("SIGTERM, a file that was there", killed, signal.SIGTERM, "--tar=f", "tar", there=True)
 
 
-def replaced(make, *options):
+def replaced(make):
     """A file that is replaced between when it's looked at and when it's opened."""
     for n in range(8):
         put(tap.path(f"dir/f{n}"), os.urandom(20 << 20))
     put(tap.path("dir/z"), b"harmless contents")
     put(tap.path("secret"), b"secret" * 10)
     img = tap.path("img")
-    p = subprocess.Popen([MKFS, "--quiet", "--async-queue-limit=1", *options, img, tap.path("dir")], stdout=subprocess.DEVNULL,
-                         stderr=subprocess.PIPE)
-    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
-        time.sleep(0.001)
+    p = begun(img, MKFS, "--quiet", "--async-queue-limit=1", img, tap.path("dir"), stdout=subprocess.DEVNULL,
+              stderr=subprocess.PIPE)
     os.unlink(tap.path("dir/z"))
     make(tap.path("dir/z"))
     try:
@@ -210,10 +209,8 @@ def directory_replaced(where):
     shutil.copytree(tap.path("dir/z"), tap.path("outside"))
     put(tap.path("outside/zz"), b"secret!!")
     img = tap.path("img")
-    p = subprocess.Popen([MKFS, "--quiet", "--async-queue-limit=1", img, tap.path("dir")], stdout=subprocess.DEVNULL,
-                         stderr=subprocess.PIPE)
-    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
-        time.sleep(0.001)
+    p = begun(img, MKFS, "--quiet", "--async-queue-limit=1", img, tap.path("dir"), stdout=subprocess.DEVNULL,
+              stderr=subprocess.PIPE)
     os.rename(tap.path("dir/z"), tap.path("was"))
     os.symlink("../outside", tap.path("dir/z"))
     said = p.communicate(timeout=60)[1]
@@ -266,9 +263,7 @@ def both_at_once():
     big_tree()
     put(tap.path("other/f"), b"x" * 100000)
     img = tap.path("img")
-    p = subprocess.Popen([MKFS, "--quiet", "--fingerprint", img, tap.path("dir")])
-    while p.poll() is None and (not os.path.exists(img) or os.stat(img).st_blocks < 100):
-        time.sleep(0.001)
+    p = begun(img, MKFS, "--quiet", "--fingerprint", img, tap.path("dir"))
     must_fail("another process", MKFS, "--quiet", "--fingerprint", img, tap.path("other"))
     if p.wait(60):
         raise Wrong(f"exit status {p.returncode}")

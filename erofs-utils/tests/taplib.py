@@ -3,6 +3,8 @@
 import hashlib
 import os
 import re
+import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -30,13 +32,17 @@ class Wrong(Exception):
     """What a test point found."""
 
 
-def run(*args, stdin=None, timeout=120):
-    """Exit status and output; Wrong if the tool crashes or does not end."""
+def run(*args, stdin=None, timeout=120, cpu=None):
+    """Exit status and output; Wrong if the tool crashes, or does not end (@timeout, @cpu: seconds, of CPU time)."""
+    limit = cpu and (lambda: resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu)))
     try:
-        p = subprocess.run(args, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+        p = subprocess.run(args, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
+                           preexec_fn=limit)
     except subprocess.TimeoutExpired:
         raise Wrong(f"{args[0]} does not end in {timeout} s") from None
     said = p.stdout.decode(errors="replace")
+    if cpu and p.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise Wrong(f"{' '.join(args)}: not done after {cpu} s of CPU time")
     if p.returncode < 0 or p.returncode in (SANITIZER, 134, 139):
         raise Wrong(f"{args[0]} crashes: status {p.returncode}\n{said[:3000]}")
     return p.returncode, said
@@ -55,6 +61,11 @@ def must_fail(regex, *args, **kw):
     if rc != 1 or not re.search(regex, said):
         raise Wrong(f"{' '.join(args)}: exit status {rc}, wanted an error that matches {regex!r}\n{said}")
     return said
+
+
+def get(path):
+    with open(path, "rb") as f:
+        return f.read()
 
 
 def put(path, data, sparse=()):
