@@ -125,6 +125,20 @@ static inline bool dm_waits(pid_t pid)
 	return state == 'D';
 }
 
+/** dm_wait_all - wait until all of @n processes wait for a disk, some 20 s. Return: how many do */
+static inline int dm_wait_all(const pid_t *pids, int n)
+{
+	int waiting = 0;
+
+	for (int tries = 0; tries < 200 && waiting < n; tries++) {
+		usleep(100000);
+		waiting = 0;
+		for (int i = 0; i < n; i++)
+			waiting += dm_waits(pids[i]);
+	}
+	return waiting;
+}
+
 /**
  * dm_begin - do something in a process of its own, and wait until it hangs: one result
  * @call: what to do; it gets @dir and @name, and its value is the exit status

@@ -10,27 +10,15 @@
 #define KILLED_NAME	"f.3000000"
 #define KILLED_AT	1048576
 
-/* One page, without readahead; errno tells, or 0. */
-static inline int killed_read_at(const char *dir, off_t at)
-{
-	int fd = share_open(dir, KILLED_NAME);
-	char c;
-
-	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	return pread(fd, &c, 1, at) == 1 ? 0 : errno;
-}
-
 static inline int killed_first(const char *dir, const char *name)
 {
-	(void)name;
-	return killed_read_at(dir, KILLED_AT);
+	return share_read_at(dir, name, KILLED_AT);
 }
 
 /* The page is in the cache already, and was not read: so he reads it without readahead. */
 static inline int killed_second(const char *dir, const char *name)
 {
-	(void)name;
-	return killed_read_at(dir, KILLED_AT + 4096);
+	return share_read_at(dir, name, KILLED_AT + 4096);
 }
 
 /* Mount the file "image" of the file system on @disk as /a, and @younger, if there is one, as /b. */

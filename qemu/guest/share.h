@@ -152,6 +152,16 @@ static inline ssize_t share_read(const char *dir, const char *name, char *buffer
 	return n < 0 ? -1 : got;
 }
 
+/** share_read_at - read a byte of a file, and no more than its page. Return: 0, or an errno */
+static inline int share_read_at(const char *dir, const char *name, off_t at)
+{
+	int fd = share_open(dir, name);
+	char c;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	return pread(fd, &c, 1, at) == 1 ? 0 : errno;
+}
+
 /* what the last share_end() has waited */
 static double share_spent;
 
@@ -189,6 +199,18 @@ static inline bool share_kill(pid_t pid, double limit)
 {
 	kill(pid, SIGKILL);
 	return share_end(pid, limit) != -1;
+}
+
+/** share_kill_all - kill @n processes. Return: how many are gone, each within 5 seconds */
+static inline int share_kill_all(const pid_t *pids, int n)
+{
+	int gone = 0;
+
+	for (int i = 0; i < n; i++)
+		kill(pids[i], SIGKILL);
+	for (int i = 0; i < n; i++)
+		gone += share_end(pids[i], 5) != -1;
+	return gone;
 }
 
 /**

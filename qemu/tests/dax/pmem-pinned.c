@@ -14,16 +14,6 @@
 #include "pages.h"
 #include "system.h"
 
-/* Has the kernel said this? */
-static bool said(const char *words)
-{
-	static char log[1 << 20];
-	int n = klogctl(3, log, sizeof(log) - 1);
-
-	log[n > 0 ? n : 0] = '\0';
-	return strstr(log, words);
-}
-
 int main(void)
 {
 	char real[PATH_MAX] = "", want[4096], got[4096];
@@ -38,7 +28,7 @@ int main(void)
 	ktap_ok(write_to("/sys/bus/nd/drivers/nd_pmem/unbind", basename(real)), "remove the device");
 	ktap_ok(read(end, got, sizeof(got)) == sizeof(got) && !memcmp(got, want, sizeof(got)), "the page is there");
 	close(end);
-	ktap_ok(said("pages are still in use: the memory cannot be used again"), "it is said that it was in use");
+	ktap_ok(times_said("pages are still in use: the memory cannot be used again"), "it is said that it was in use");
 	/* the driver core says 0 for a probe that failed */
 	write_to("/sys/bus/nd/drivers/nd_pmem/bind", basename(real));
 	ktap_fails(access("/dev/pmem0", F_OK) < 0, ENOENT, "nobody gets this memory again");

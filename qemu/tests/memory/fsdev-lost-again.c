@@ -7,28 +7,18 @@
  * device: ramdax:tree
  * timeout: 60
  */
-#include "ktap.h"
-#include "pages.h"
-#include "share.h"
+#include <limits.h>
+#include <stdlib.h>
+
+#include "lost.h"
 
 #define FSDEV	"/sys/bus/dax/drivers/fsdev_dax/"
+#define FILE_NAME	"/mnt/data.65536"
 #define BAD	3
-
-static uint64_t first_frame(void)
-{
-	FILE *file = fopen("/harness/devices", "r");
-	unsigned long long start = 0;
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "ramdax0 range %llx", &start) == 1)
-			break;
-	return start >> 12;
-}
 
 static int error_of_read(void)
 {
-	int fd = open("/mnt/data.65536", O_RDONLY), error;
+	int fd = open(FILE_NAME, O_RDONLY), error;
 	char c;
 
 	error = fd < 0 || pread(fd, &c, 1, BAD * 4096) != 1 ? errno : 0;
@@ -39,13 +29,10 @@ static int error_of_read(void)
 int main(void)
 {
 	char node[PATH_MAX] = "";
-	int64_t place;
 
 	ktap_begin();
-	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
 	ktap_ok(realpath("/dev/harness/ramdax0", node) && !mount(node, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
-	place = place_of("/mnt/data.65536");
-	ktap_ok(page_poison(first_frame() + place / 4096 + BAD), "lose a page");
+	lost_page(FILE_NAME, BAD);
 	ktap_eq(error_of_read(), EIO, "a read fails");
 	ktap_ok(!umount("/mnt") && !mount(node, "/mnt", "erofs", MS_RDONLY, NULL), "mount again");
 	ktap_eq(error_of_read(), EIO, "a read fails");

@@ -19,27 +19,15 @@
 #define READERS	1100		/* a workqueue has 1,024 at work, on Linux 6.12 256 */
 #define PAGE	300
 
-/* One page, without readahead. */
-static int read_at(const char *dir, off_t page)
-{
-	int fd = share_open(dir, NAME);
-	char c;
-
-	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	return pread(fd, &c, 1, page * 4096) == 1 ? 0 : errno;
-}
-
 static int reads(const char *dir, const char *name)
 {
-	(void)name;
-	return read_at(dir, PAGE);
+	return share_read_at(dir, name, PAGE * 4096);
 }
 
 int main(void)
 {
 	static pid_t pids[READERS];
 	char hung[32], slow[32], c;
-	int waiting = 0, gone = 0;
 	bool done;
 	pid_t pid;
 
@@ -57,20 +45,10 @@ int main(void)
 	for (int i = 0; i < READERS; i++) {
 		pids[i] = fork();
 		if (!pids[i])
-			_exit(read_at(i % 2 ? "/c" : "/a", 10 + i / 2));
+			_exit(share_read_at(i % 2 ? "/c" : "/a", NAME, (10 + i / 2) * 4096));
 	}
-	for (int tries = 0; tries < 200 && waiting < READERS; tries++) {
-		usleep(100000);
-		waiting = 0;
-		for (int i = 0; i < READERS; i++)
-			waiting += dm_waits(pids[i]);
-	}
-	ktap_eq(waiting, READERS, "readers wait for it");
-	for (int i = 0; i < READERS; i++)
-		kill(pids[i], SIGKILL);
-	for (int i = 0; i < READERS; i++)
-		gone += share_end(pids[i], 5) != -1;
-	ktap_eq(gone, READERS, "all of them can be killed");
+	ktap_eq(dm_wait_all(pids, READERS), READERS, "readers wait for it");
+	ktap_eq(share_kill_all(pids, READERS), READERS, "all of them can be killed");
 
 	ktap_ok(dm_reload("slow", "/dev/harness/blk1", "delay", "5000"), "the other disk is slow");
 	pid = dm_begin(reads, "/b", NAME);
