@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a lost page is still known after fsdev_dax was unbound and bound again
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
  * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree -Enoinline_data
  * device: ramdax:tree

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a file without a usable fingerprint is not read through a mount whose disk was unplugged either
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: wrong share-forge malformed
  * device: blk:wrong
