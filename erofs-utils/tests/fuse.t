@@ -8,15 +8,20 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import MKFS, Tap, Wrong, compare, must, put, snapshot  # noqa: E402
+from imagelib import PLAIN, Image    # noqa: E402
+from taplib import MKFS, Tap, Wrong, compare, get, must, put, snapshot  # noqa: E402
 
 tap = Tap()
 FUSE = os.environ.get("EROFSFUSE", os.path.join(os.path.dirname(MKFS), "../fuse/erofsfuse"))
 
 
-def mounted(function, *options):
+def mounted(function, *options, forge=None):
     os.makedirs(tap.path("mnt"))
     must(MKFS, "--quiet", *options, tap.path("img"), tap.path("dir"))
+    if forge:
+        im = Image(tap.path("img"))
+        forge(im)
+        put(tap.path("img"), im.data)
     must(FUSE, tap.path("img"), tap.path("mnt"))
     try:
         function(tap.path("dir"), tap.path("mnt"))
@@ -60,6 +65,55 @@ def large(number):
     mounted(check)
 
 
+def first_nid():
+    """A file whose nid is 0, as other tools may write it."""
+    put(tap.path("dir/f"), b"f" * 4096)
+    put(tap.path("dir/g"), b"g" * 4096)
+
+    def forge(im):
+        at, _ = im.entry("f")
+        file = im.inode("f")
+        im.write(0, im.data[file.at:file.at + 32])
+        im.put("Q", at, 0)
+
+    def check(_, got):
+        if get(got + "/f") != b"f" * 4096 or get(got + "/g") != b"g" * 4096:
+            raise Wrong("the contents are others")
+        if os.lstat(got + "/f").st_ino in (os.lstat(got).st_ino, os.lstat(got + "/g").st_ino):
+            raise Wrong("two files have one number")
+
+    mounted(check, "-Eforce-inode-compact,nosbcrc", "-x-1", "-T1", forge=forge)
+
+
+def huge_symlink():
+    """No memory for what can't be the target of a symlink."""
+    os.makedirs(tap.path("dir"))
+    os.symlink("t" * 4000, tap.path("dir/link"))
+    os.symlink("u" * 4095, tap.path("dir/long"))
+
+    def forge(im):
+        link = im.inode("link")
+        size = 1 << 30
+        im.set_layout(link, PLAIN)
+        im.put("I", link.u_at, 0)
+        im.put("I", link.size_at, size)
+        im.data += bytes(size - len(im.data))
+
+    def check(_, got):
+        try:
+            os.readlink(got + "/link")
+        except OSError:
+            pass
+        if os.readlink(got + "/long") != "u" * 4095:
+            raise Wrong("the symlink that can be is another one")
+        pids = [p for p in os.listdir("/proc") if p.isdigit() and tap.path("img").encode() in get(f"/proc/{p}/cmdline")]
+        peak = [int(line.split()[1]) for line in get(f"/proc/{pids[0]}/status").decode().splitlines() if line.startswith("VmHWM")][0]
+        if peak > 100 << 10:
+            raise Wrong(f"erofsfuse takes {peak >> 10} MiB of memory")
+
+    mounted(check, "-Eforce-inode-compact,nosbcrc", forge=forge)
+
+
 # root of a container may not mount
 probe = os.path.exists("/dev/fuse") and os.geteuid() == 0 and os.path.exists(FUSE) and shutil.which("umount") and \
     subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -70,6 +124,8 @@ for options in (), ("-zlz4", "-Eall-fragments,dedupe"), ("-b512", "-zdeflate", "
         tap.skip("all is there", "no /dev/fuse, not root, no right to mount, or no erofsfuse")
 if probe:
     tap.check("a directory of 100,000 names", large, 100000)
+    tap.check("a file whose nid is 0", first_nid)
+    tap.check("a symlink of 1 GiB", huge_symlink)
 else:
     tap.skip("a directory of 100,000 names", "no /dev/fuse, not root, no right to mount, or no erofsfuse")
 tap.done()

@@ -8,7 +8,7 @@ import stat
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, compare, must, must_fail, put, snapshot  # noqa: E402
 from tarlib import archive, file, header, pax  # noqa: E402
 
 tap = Tap()
@@ -135,6 +135,31 @@ def equal_files():
     equal("blocks that are saved", os.path.getsize(tap.path("merged")) - once, 8192)
 
 
+def no_blocks(option, *options):
+    """Small files, symlinks and directories of an image with 48 bits, and a file that is one hole."""
+    put(tap.path("dir/d/e/f"), b"f")
+    put(tap.path("dir/large"), b"l" * 10000)
+    put(tap.path("dir/hole"), b"")
+    os.truncate(tap.path("dir/hole"), 100000)
+    os.symlink("f", tap.path("dir/d/e/link"))
+    must(MKFS, "--quiet", option, tap.path("src"), tap.path("dir"))
+    must(MKFS, "--quiet", *options, tap.path("new"), tap.path("src"))
+    device = [] if "--clean=data" in options else ["--device=" + tap.path("src")]
+    check = ["--fingerprint"] if "--fingerprint" in options else []
+    must(FSCK, *device, *check, "--extract=" + tap.path("out"), tap.path("new"))
+    compare(snapshot(tap.path("dir")), snapshot(tap.path("out")))
+
+
+def many_layers(count):
+    layers = [image(f"layer{n}", file(f"f{n}", b"%d" % n * 3000)) for n in range(count)]
+    must(MKFS, "--quiet", "--fingerprint", tap.path("new"), *layers)
+    devices = ["--device=" + layer for layer in layers]
+    must(FSCK, *devices, "--fingerprint", "--extract=" + tap.path("out"), tap.path("new"))
+    if len(os.listdir(tap.path("out"))) != count:
+        raise Wrong("files are missing")
+    must(DUMP, *devices, "--sharing", tap.path("new"))
+
+
 def can(probe, *args, **kw):
     path = tap.path("probe")
     try:
@@ -163,4 +188,8 @@ tap.check("an opaque directory in a middle layer", hidden, "d", header("d", **DI
 tap.check("a whiteout in a middle layer", hidden, "d", file(".wh.d"))
 tap.check("a file in a middle layer", hidden, "d", file("d", b"1"))
 tap.check("equal files with inline tails, copied", equal_files)
+tap.check("300 layers", many_layers, 300)
+for option in "-E48bit", "-Edot-omitted", "-m4096":
+    for o in ("--fingerprint",), ("--clean=data", "--fingerprint"), ("--clean=data", "-E48bit"):
+        tap.check(f"what has no blocks: {option}, {' '.join(o)}", no_blocks, option, *o)
 tap.done()

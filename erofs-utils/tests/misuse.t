@@ -65,8 +65,24 @@ for regex, source, *args in (("power of two", "dir", "-b5000"), ("power of two",
                              ("too long", "dir", "-zlz4," + "a" * 60 + ",b"), ("exclude", "dir", "--exclude-regex=("),
                              ("leave the files out", "tar", TAR, "--exclude-path=f1"), ("leave the files out", "img", "--exclude-regex=f.*"),
                              ("with a directory", "tar", TAR, "--hard-dereference"), ("with a directory", "tar", TAR, "-x-1"),
-                             ("needs -b512", "tar", "--tar=i", "-b4096"), ("leave -b out", "img", "-b1024")):
+                             ("needs -b512", "tar", "--tar=i", "-b4096"), ("leave -b out", "img", "-b1024"),
+                             ("use --MZ=i", "dir", "-m4096", "--MZ"), ("use --MZ=i", "dir", "-zlz4", "-m4096", "--MZ=id")):
     tap.check("refused: " + " ".join(args)[:40], option, regex, source, *args)
+
+
+def other_tools():
+    sources()
+    must(MKFS, "--quiet", "-m4096", tap.path("box"), tap.path("dir"))
+    for regex, *args in (("invalid NID", FSCK, "--nid=abc"), ("invalid NID", FSCK, "--nid="), ("invalid NID", FSCK, "--nid=-1"),
+                         ("debug level", FSCK, "-dx"), ("invalid NID", DUMP, "--nid="), ("needs --nid", DUMP, "--ls")):
+        must_fail(regex, *args, tap.path("box"))
+    nid = re.search(r"NID: (\d+)", must(DUMP, "--path=/f3", tap.path("box")))[1]
+    must(FSCK, "--nid=" + nid, "--extract=" + tap.path("out"), tap.path("box"))
+    if not int(nid) >> 63 or get(tap.path("out")) != get(tap.path("dir/f3")):
+        raise Wrong(f"{nid} is another inode")
+
+
+tap.check("slips of fsck.erofs and dump.erofs, and a NID of the metabox", other_tools)
 
 
 BIG = "4294967296"
@@ -286,6 +302,19 @@ def mounted(device):
         must("umount", tap.path("mnt"))
 
 
+def behind_on_device(device):
+    sources()
+    with open(device, "r+b") as f:
+        f.write(b"boot loader" * 1000)
+    must(MKFS, "--quiet", "--offset=8192", device, tap.path("dir"))
+    must(FSCK, "--offset=8192", "--extract=" + tap.path("out"), device)
+    with open(device, "rb") as f:
+        if f.read(8192) != (b"boot loader" * 1000)[:8192]:
+            raise Wrong("what is before the image is something else")
+    if get(tap.path("out/f7")) != get(tap.path("dir/f7")):
+        raise Wrong("other contents")
+
+
 os.makedirs(tap.scratch, exist_ok=True)
 with open(tap.scratch + ".disk", "wb") as disk:
     disk.truncate(16 << 20)
@@ -293,6 +322,7 @@ loop = subprocess.run(["losetup", "-f", "--show", disk.name], stdout=subprocess.
     if os.geteuid() == 0 and shutil.which("losetup") and "\terofs\n" in get("/proc/filesystems").decode() else ""
 if loop:
     tap.check("a block device that is mounted", mounted, loop)
+    tap.check("a block device, behind --offset", behind_on_device, loop)
     subprocess.run(["losetup", "-d", loop], check=True)
 else:
     tap.skip("a block device that is mounted", "there is no loop device, or no EROFS")
@@ -321,6 +351,78 @@ def limited(limit, rc, *args):
 for args in ("--tar=f", "tar"), ("dir",), ("-zlz4", "dir"):
     tap.check("a limit of 1 MiB, " + " ".join(args), limited, 1 << 20, 0, *args)
     tap.check("a limit of 100 KiB, " + " ".join(args), limited, 100 << 10, 1, *args)
+
+
+def full_at_the_end(*args):
+    """The packed inode and the metabox come last, so try each size that is too small."""
+    put(tap.path("dir/f"), os.urandom(20000))
+    for n in range(200):
+        put(tap.path(f"dir/a-name-that-is-somewhat-longer-{n}"), b"%d" % n * n)
+    must(MKFS, "--quiet", *args, tap.path("new"), tap.path("dir"))
+    size = os.path.getsize(tap.path("new"))
+    os.unlink(tap.path("new"))
+    for limit in range(0, size, 4096):
+        lower = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))    # noqa: B023, E731
+        p = subprocess.run([MKFS, "--quiet", *args, tap.path("new"), tap.path("dir")], preexec_fn=lower, stderr=subprocess.DEVNULL)
+        if p.returncode != 1 or os.path.exists(tap.path("new")):
+            raise Wrong(f"a limit of {limit}: exit status {p.returncode}, output: {os.path.exists(tap.path('new'))}")
+
+
+for args in ("-m4096",), ("-m4096", "-zlz4"), ("-Eall-fragments", "-zlz4", "--workers=0"):
+    tap.check("full when the last is written: " + " ".join(args), full_at_the_end, *args)
+
+
+def other_files(source, *args):
+    """What is written beside the image is gone, too, if it's new; there is no space for the image."""
+    sources()
+    put(tap.path("old"), b"old")
+    before = set(os.listdir(tap.scratch))
+    p = subprocess.run([MKFS, "--quiet", *[a.replace("@", tap.scratch + "/") for a in args], tap.path("new"), tap.path(source)],
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)), stderr=subprocess.DEVNULL)
+    if p.returncode != 1 or set(os.listdir(tap.scratch)) != before:
+        raise Wrong(f"exit status {p.returncode}, left: {set(os.listdir(tap.scratch)) - before}")
+    must(MKFS, "--quiet", *[a.replace("@", tap.scratch + "/") for a in args], tap.path("new"), tap.path(source))
+    if len(os.listdir(tap.scratch)) != len(before) + 2:
+        raise Wrong("there is nothing beside the image")
+
+
+for source, *args in (("dir", "--chunksize=4096", "--blobdev=@blob"), ("tar", "--tar=i", "--vmdk-desc=@vmdk"), ("tar", "--tar=f,@map"),
+                      ("tgz", "--tar=f", "--ungzip=@raw"), ("tgz", "--tar=f", "--gzinfo=@info"), ("img", "--vmdk-desc=@vmdk")):
+    tap.check(f"no other files are left: {' '.join(args)}", other_files, source, *args)
+
+
+def no_epoch():
+    sources()
+    os.environ["SOURCE_DATE_EPOCH"] = ""
+    try:
+        must_fail("SOURCE_DATE_EPOCH", MKFS, "--quiet", tap.path("new"), tap.path("dir"))
+    finally:
+        del os.environ["SOURCE_DATE_EPOCH"]
+    must_fail("timestamp", MKFS, "--quiet", "-T", "", tap.path("new"), tap.path("dir"))
+
+
+tap.check("an empty time", no_epoch)
+
+
+def behind(source, *args):
+    """The image is the same with --offset, and what is before it stays, also if mkfs.erofs fails."""
+    sources()
+    fixed = ["--quiet", "-T1", "-Uclear", *args]
+    put(tap.path("two"), b"boot loader" * 1000)
+    must(MKFS, *fixed, tap.path("one"), tap.path(source))
+    must(MKFS, *fixed, "--offset=8192", tap.path("two"), tap.path(source))
+    if get(tap.path("two")) != (b"boot loader" * 1000)[:8192] + get(tap.path("one")):
+        raise Wrong("other bytes")
+    put(tap.path("wrong"), b"no tar" * 100)
+    must_fail("tar", MKFS, "--quiet", "--tar=f", "--offset=4096", tap.path("two"), tap.path("wrong"))
+    if get(tap.path("two")) != (b"boot loader" * 1000)[:4096]:
+        raise Wrong("something else is left")
+
+
+for source, *args in (("dir",), ("dir", "-E^inline_data"), ("dir", "-zlz4"), ("dir", "--dax"), ("dir", "--fingerprint"), ("dir", "--MZ"),
+                      ("dir", "-m4096"), ("dir", "--chunksize=4096"), ("dir", "--dedupe-files"), ("tar", "--tar=f"),
+                      ("tar", "--tar=i"), ("img", "--clean=data"), ("img", "--fingerprint")):
+    tap.check("behind --offset: " + " ".join([source, *args]), behind, source, *args)
 
 
 def one_error():

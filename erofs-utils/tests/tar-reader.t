@@ -35,7 +35,7 @@ def extract(tar, *options):
 
 
 def named(tree, parts):
-    """Without the directories that no entry names: their modes and times are nobody's."""
+    """Without the directories that no entry names: their times are nobody's."""
     dirs = {p[:100].rstrip(b"\0").decode().strip("/") for p in parts if p[156:157] in (b"5", b"D") or b"/\0" in p[:100]}
     return {k: v for k, v in tree.items() if v[0] != stat.S_IFDIR or k in dirs}
 
@@ -92,6 +92,13 @@ ok("symlink, FIFO and hard link, with sizes that mean nothing", is_tree,
    a, header("s", type=b"2", link="a", size=7), header("d", **DIR | {"size": 5}), header("h", type=b"1", link="a", size=14))
 ok("devices", same_as_gnu_tar, header("c", type=b"3", major=1, minor=3), header("b", type=b"4", major=259, minor=0xfffff), a)
 ok("Solaris extended header", same_as_gnu_tar, pax([("path", "other")], type=b"X"), a)
+for record in ("mtime", "123456789.5"), ("size", "4"):
+    ok(f"{record[0]} for all files", same_as_gnu_tar, pax([record], b"g"), file("1", b"data", size=4 if record[0] == "mtime" else 0),
+       file("2", b"more"))
+ok("a global header, then another one", same_as_gnu_tar, pax([("mtime", "123456789")], b"g"), a, file("b", b"1"),
+   pax([("mtime", "987654321")], b"g"), pax([("mtime", "5")]), file("c", b"1"), file("d", b"1"))
+ok("owners for all files", lambda: [extract(write("tar", archive(pax([("uid", "17"), ("gid", "18")], b"g"), a, file("b", b"1")))),
+                                    compare({n: (17, 18) for n in "ab"}, {n: os.stat(tap.path("out/" + n))[4:6] for n in "ab"})])
 ok("old GNU header with times in the place of the prefix", same_as_gnu_tar,
    file("a", b"x", magic=b"ustar  \0", tail=b"07654321000\0" + b"07654321000\0"))
 
@@ -317,5 +324,14 @@ def many_names(n):
     must(MKFS, "--quiet", "--tar=f", tap.path("img"), tar, timeout=60)
 
 
+def implied_modes(*parts):
+    extract(write("tar", archive(*parts)))
+    for name in "", "etc":
+        mode = os.stat(os.path.join(tap.path("out"), name)).st_mode & 0o7777
+        if mode != 0o755:
+            raise Wrong(f"/{name} has mode {mode:04o}")
+
+
+ok("only their owner writes to directories that no entry names", implied_modes, file("etc/x", b"1"))
 ok("100,000 names in one directory take no minute", many_names, 100000)
 tap.done()
