@@ -6,9 +6,10 @@
 #
 # The tools are configured once in each way, and then built for one patch after the
 # other.  UTILS_SERIES_SECONDS says how long; what there was no time for is skipped.
-# By default nothing is built: the images of "make utils" and of "make fuzz-build", which
-# has another compiler and sanitizers, are compared.  "make check-utils-series" builds
-# all.  What was proved once for the same sources and compilers is kept in build/check.
+# By default nothing is built but the end of each series, which is sent by itself: the images
+# of "make utils" and of "make fuzz-build", which has another compiler and sanitizers, are
+# compared.  "make check-utils-series" builds all.  What was proved once for the same
+# sources and compilers is kept in build/check.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=$PWD/build}"
@@ -127,6 +128,11 @@ same_of_nothing()
 {
 	ci/series worktree "$base" "$work" "$last" && build "$T/warnings" 1 clang && same "$(dir 1 clang)"
 }
+# A series that goes to reviewers before the next one.
+ends_well() # COMMIT
+{
+	ci/series worktree "$base" "$work" "$1" && build "$T/warnings" 0 gcc
+}
 all_of_base()
 {
 	local c cc v
@@ -169,6 +175,12 @@ for base in $(ci/series list erofs-utils); do
 		export ASAN_OPTIONS=detect_leaks=0
 		check "$base: the same images from any compiler" same "$BUILD/$base/tools-fuzz"
 	fi
+	mapfile -t ends < <(git -C "$tree" for-each-ref --format='%(refname:lstrip=2)' 'refs/heads/[1-9]-*')
+	for end in "${ends[@]}"; do
+		name="$base: $end builds without what comes after it"
+		proved "$(id "$end" 0 gcc)" && ok 0 "$name (known)" && continue
+		check "$name" ends_well "$end" && prove "$(id "$end" 0 gcc)"
+	done
 	[ "$limit" != 0 ] || continue
 	# What is worth most comes first.
 	always=1 try "$last" 1 clang
