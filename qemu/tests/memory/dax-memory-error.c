@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a memory error under a shared extent does not bring the machine down
- * config: EROFS_FS MEMORY_FAILURE BLK_DEV_DM
+ * config: EROFS_FS MEMORY_FAILURE
  * image: chunks chunks --chunksize=4096
  * device: pmem:chunks
  *
- * By device-mapper, so that EROFS does not hear of it.
+ * Without "fsdax: do not follow the mapping of a shared page in dax_lock_folio()"
+ * a kernel whose EROFS does not hear of memory errors oopses, and the harness fails
+ * the guest for it.  With the series 3-memory it does, so "make prove-fixes" takes that
+ * patch out of 1-fixes alone.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -14,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dm.h"
 #include "ktap.h"
 
 #define PAGE		4096
@@ -22,13 +24,11 @@
 int main(void)
 {
 	int fd, status = -1;
-	char device[64];
 	pid_t pid;
 
 	ktap_begin();
-	ktap_ok(dm_create("over", "/dev/pmem0", "linear", "", device), "device-mapper");
-	ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount the image");
-	fd = open("/mnt/one", O_RDONLY | O_CLOEXEC);
+	ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount the image");
+	fd = open("/mnt/huge1", O_RDONLY | O_CLOEXEC);
 	pid = fork();
 	if (!pid) {
 		char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
