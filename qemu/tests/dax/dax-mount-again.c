@@ -40,13 +40,13 @@ static void come_and_go(const char *node, const char *options, const char *dir, 
 		if (mount(node, dir, "erofs", MS_RDONLY, options)) {
 			count->error = errno;
 			count->failed++;
-			usleep(random() % 2000);
+			usleep(random() % 20000);
 			continue;
 		}
 		count->mounts++;
 		if (umount(dir))
 			_exit(1);
-		usleep(random() % 2000);
+		usleep(random() % 20000);
 	}
 	_exit(0);
 }
