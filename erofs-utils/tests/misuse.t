@@ -4,7 +4,6 @@
 import gzip
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -245,17 +244,26 @@ tap.check("a directory of files that becomes a symlink", directory_replaced, "z/
 
 def symlinks():
     """The length that is told before is not that of the target in /proc, and 0 in /sys."""
-    for source in f"/proc/{os.getpid()}/fd", "/sys/class/bdi":
-        want = {n: os.readlink(source + "/" + n) for n in os.listdir(source) if os.path.islink(source + "/" + n)}
-        must(MKFS, "--quiet", tap.path("img"), source)
-        must(FSCK, "--extract=" + tap.path("out"), "--overwrite", tap.path("img"))
-        for name, target in want.items():
-            path = tap.path("out/" + name)
-            if os.path.islink(path) and os.readlink(path) != target:
-                raise Wrong(f"{name}: {os.readlink(path)}, not {target}")
-        if not set(want) & set(os.listdir(tap.path("out"))):
-            raise Wrong(f"none of the symlinks in {source} is there")
-        shutil.rmtree(tap.path("out"))
+    # of a process that opens and closes nothing meanwhile
+    with subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE) as p:
+        try:
+            symlinks_of(f"/proc/{p.pid}/fd")
+        finally:
+            p.kill()
+    symlinks_of("/sys/class/bdi")
+
+
+def symlinks_of(source):
+    want = {n: os.readlink(source + "/" + n) for n in os.listdir(source) if os.path.islink(source + "/" + n)}
+    must(MKFS, "--quiet", tap.path("img"), source)
+    must(FSCK, "--extract=" + tap.path("out"), "--overwrite", tap.path("img"))
+    for name, target in want.items():
+        path = tap.path("out/" + name)
+        if os.path.islink(path) and os.readlink(path) != target:
+            raise Wrong(f"{name}: {os.readlink(path)}, not {target}")
+    if not set(want) & set(os.listdir(tap.path("out"))):
+        raise Wrong(f"none of the symlinks in {source} is there")
+    shutil.rmtree(tap.path("out"))
 
 
 tap.check("symlinks whose length isn't known before", symlinks)
@@ -332,16 +340,9 @@ os.unlink(disk.name)
 def limited(limit, rc, *args):
     """ulimit -f, with nobody to ignore SIGXFSZ."""
     sources()
-
-    def lower():
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    p = subprocess.run([MKFS, "--quiet", *args[:-1], tap.path("new"), tap.path(args[-1])], preexec_fn=lower,
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    said = p.stdout.decode()
-    if p.returncode != rc or (rc and not said):
-        raise Wrong(f"exit status {p.returncode}, wanted {rc}\n{said}")
+    got, said = run(MKFS, "--quiet", *args[:-1], tap.path("new"), tap.path(args[-1]), fsize=limit)
+    if got != rc or (rc and not said):
+        raise Wrong(f"exit status {got}, wanted {rc}\n{said}")
     if os.path.exists(tap.path("new")) == bool(rc):
         raise Wrong("an output file is left" if rc else "there is no output file")
     if said.count("failed to write: ") > 3:
@@ -362,10 +363,9 @@ def full_at_the_end(*args):
     size = os.path.getsize(tap.path("new"))
     os.unlink(tap.path("new"))
     for limit in range(0, size, 4096):
-        lower = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))    # noqa: B023, E731
-        p = subprocess.run([MKFS, "--quiet", *args, tap.path("new"), tap.path("dir")], preexec_fn=lower, stderr=subprocess.DEVNULL)
-        if p.returncode != 1 or os.path.exists(tap.path("new")):
-            raise Wrong(f"a limit of {limit}: exit status {p.returncode}, output: {os.path.exists(tap.path('new'))}")
+        rc, _ = run(MKFS, "--quiet", *args, tap.path("new"), tap.path("dir"), fsize=limit)
+        if rc != 1 or os.path.exists(tap.path("new")):
+            raise Wrong(f"a limit of {limit}: exit status {rc}, output: {os.path.exists(tap.path('new'))}")
 
 
 for args in ("-m4096",), ("-m4096", "-zlz4"), ("-Eall-fragments", "-zlz4", "--workers=0"):
@@ -377,11 +377,11 @@ def other_files(source, *args):
     sources()
     put(tap.path("old"), b"old")
     before = set(os.listdir(tap.scratch))
-    p = subprocess.run([MKFS, "--quiet", *[a.replace("@", tap.scratch + "/") for a in args], tap.path("new"), tap.path(source)],
-                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)), stderr=subprocess.DEVNULL)
-    if p.returncode != 1 or set(os.listdir(tap.scratch)) != before:
-        raise Wrong(f"exit status {p.returncode}, left: {set(os.listdir(tap.scratch)) - before}")
-    must(MKFS, "--quiet", *[a.replace("@", tap.scratch + "/") for a in args], tap.path("new"), tap.path(source))
+    command = [MKFS, "--quiet", *[a.replace("@", tap.scratch + "/") for a in args], tap.path("new"), tap.path(source)]
+    rc, _ = run(*command, fsize=1024)
+    if rc != 1 or set(os.listdir(tap.scratch)) != before:
+        raise Wrong(f"exit status {rc}, left: {set(os.listdir(tap.scratch)) - before}")
+    must(*command)
     if len(os.listdir(tap.scratch)) != len(before) + 2:
         raise Wrong("there is nothing beside the image")
 
@@ -428,10 +428,9 @@ for source, *args in (("dir",), ("dir", "-E^inline_data"), ("dir", "-zlz4"), ("d
 def one_error():
     """A full disk is not told for each of thousands of pclusters."""
     put(tap.path("dir/f"), b"".join(b"%d " % n for n in range(2000000)))
-    p = subprocess.run([MKFS, "--quiet", "-zlz4", tap.path("new"), tap.path("dir")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
-    if p.returncode != 1 or p.stdout.count(b"\n") > 10:
-        raise Wrong(f"exit status {p.returncode}, {p.stdout.count(10)} lines of errors")
+    rc, said = run(MKFS, "--quiet", "-zlz4", tap.path("new"), tap.path("dir"), fsize=1 << 20)
+    if rc != 1 or said.count("\n") > 10:
+        raise Wrong(f"exit status {rc}, {said.count(chr(10))} lines of errors")
 
 
 tap.check("a full disk is an error, and not thousands", one_error)
@@ -528,12 +527,9 @@ def no_deadlock():
     for n in range(60):
         put(tap.path(f"dir/d{n % 6}/f{n}"), b"".join(b"%d " % (i * n) for i in range(3000)))
     for n in range(15):
-        limit = 30000 + 20000 * n
-        p = subprocess.run([MKFS, "-d9", "--workers=0", "-zlz4", tap.path("new"), tap.path("dir")], stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, timeout=30,
-                           preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-        if p.returncode not in (0, 1):
-            raise Wrong(f"exit status {p.returncode}")
+        rc, _ = run(MKFS, "-d9", "--workers=0", "-zlz4", tap.path("new"), tap.path("dir"), timeout=30, fsize=30000 + 20000 * n)
+        if rc not in (0, 1):
+            raise Wrong(f"exit status {rc}")
 
 
 tap.check("a failure while others wait for the compressor", no_deadlock)

@@ -32,12 +32,21 @@ class Wrong(Exception):
     """What a test point found."""
 
 
-def run(*args, stdin=None, timeout=120, cpu=None):
-    """Exit status and output; Wrong if the tool crashes, or does not end (@timeout, @cpu: seconds, of CPU time)."""
-    limit = cpu and (lambda: resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu)))
+def run(*args, stdin=None, timeout=120, cpu=None, fsize=None):
+    """Exit status and output; Wrong if the tool crashes, or does not end.
+
+    timeout, cpu  in seconds, of CPU time
+    fsize         no file gets larger, in bytes (ulimit -f); nobody ignores SIGXFSZ for the tool
+    """
+    limits = [(which, value) for which, value in ((resource.RLIMIT_CPU, cpu), (resource.RLIMIT_FSIZE, fsize)) if value is not None]
+
+    def lower():
+        for which, value in limits:
+            resource.setrlimit(which, (value, value))
+
     try:
         p = subprocess.run(args, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
-                           preexec_fn=limit)
+                           preexec_fn=lower if limits else None)
     except subprocess.TimeoutExpired:
         raise Wrong(f"{args[0]} does not end in {timeout} s") from None
     said = p.stdout.decode(errors="replace")
