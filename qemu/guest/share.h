@@ -63,16 +63,24 @@ static inline long long share_number(const char *path, int skip)
 	return n;
 }
 
-/** share_counter - a counter in sysfs, of a mount of @device or with NULL of all */
-static inline long long share_counter(const char *device, const char *name)
+/** share_counter_path - the file of a counter in sysfs, of a mount of @device or with NULL of all */
+static inline bool share_counter_path(const char *device, const char *name, char path[PATH_MAX])
 {
-	char path[PATH_MAX], real[PATH_MAX] = "";
+	char real[PATH_MAX] = "";
 
 	if (device && !realpath(device, real))
-		return -1;
-	snprintf(path, sizeof(path), "/sys/fs/erofs/%s%sinode_share/%s", device ? basename(real) : "",
+		return false;
+	snprintf(path, PATH_MAX, "/sys/fs/erofs/%s%sinode_share/%s", device ? basename(real) : "",
 		 device ? "/" : "", name);
-	return share_number(path, 0);
+	return true;
+}
+
+/** share_counter - a counter in sysfs, as of share_counter_path(); -1 if there is none */
+static inline long long share_counter(const char *device, const char *name)
+{
+	char path[PATH_MAX];
+
+	return share_counter_path(device, name, path) ? share_number(path, 0) : -1;
 }
 
 /** share_settled - a work frees what nobody has any more: wait for it, so many seconds at most */
