@@ -66,6 +66,15 @@ tar_prefixes()
 check "together with --xattr-prefix, from tar" tar_prefixes
 check "feature names in dump.erofs" grep -q "plain_xattr_pfx ishare_xattrs" <("$DUMP" -s "$T/img")
 
+root_isize()
+{
+	local n
+	for n in 1 8 9 12 13 16 17 65532; do
+		mkimg "--root-xattr-isize=$n" "$T/img2" "$T/hello" && "$FSCK" "$T/img2" || return 1
+	done
+}
+check "any --root-xattr-isize makes a root that can be read" root_isize
+
 # --- the same bytes for any number of workers
 for o in "" -zlz4 "-zlz4 -C65536 -Efragments" "-zlz4 -Eall-fragments" --chunksize=4096 --dax; do
 	same()
