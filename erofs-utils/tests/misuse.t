@@ -91,7 +91,8 @@ for regex, *args in (("physical clustersize", "-zlz4", "-C4g"), ("physical clust
                      ("no algorithm 1", "-zlz4", "-m4096:1"), ("dsunit", "--dsunit=" + BIG), ("dsunit", "--dsunit=-1"),
                      ("fsalignblks", "--fsalignblks=" + BIG), ("fsalignblks", "--fsalignblks=4000000000"),
                      ("worker number", "--workers=" + BIG), ("worker number", "--workers="),
-                     ("async-queue-limit", "--async-queue-limit=" + BIG), ("inline xattr size", "--root-xattr-isize=" + BIG),
+                     ("async-queue-limit", "--async-queue-limit=" + BIG), ("async-queue-limit", "--async-queue-limit=3"),
+                     ("inline xattr size", "--root-xattr-isize=" + BIG),
                      ("debug level", "-dx"), ("debug level", "-d10")):
     tap.check("refused: " + " ".join(args)[:40], option, regex, "dir", *args)
 
