@@ -35,6 +35,27 @@ for o in "" -zlz4 --chunksize=4096; do
 	check "a file that only gets another link while it is read: ${o:-plain}" only_linked "$o"
 done
 rm -f "$T/hello/victim" "$T/hello/victim.link"
+
+# --- each of the writes fails, once
+failnth=$BUILD/check/utils/failnth.so
+compile "$failnth" "$here/erofs-utils/tests/failnth.c" -shared -fPIC -ldl
+mkdir "$T/links" && ln -s "$(printf 'x%.0s' {1..1500})" "$T/links/long" && cp "$T/small/text" "$T/links"
+each_write()
+{
+	local n status
+	rm -f "$T/img2"
+	for n in {0..99}; do
+		status=0
+		LD_PRELOAD=$failnth FAILNTH=$n "$MKFS" --quiet $1 "$T/img2" "$T/links" 2> /dev/null || status=$?
+		[ $status != 0 ] || break
+		[ $status = 1 ] && [ ! -e "$T/img2" ] || return 1
+	done
+	[ $n -gt 2 ] && LD_PRELOAD=$failnth FAILNTH=99 "$MKFS" --quiet $1 "$T/img3" "$T/links" && cmp "$T/img2" "$T/img3"
+}
+for o in "-T1 -Uclear" "-T1 -Uclear -b512" "-T1 -Uclear -b1024 -zlz4" "-T1 -Uclear -b1024 --chunksize=4096"; do
+	check "each of the writes fails, once: $o" each_write "$o"
+done
+
 head -c 200000 "$T/small.tar" > "$T/short.tar"
 fails "a tar stream that ends too early" "." "$MKFS" --quiet --fingerprint --tar=f "$T/img2" "$T/short.tar"
 fails "a tar index that ends too early" "." bash -c '"$1" --quiet --fingerprint --tar=i "$2/img2" < "$2/short.tar"' - "$MKFS" "$T"

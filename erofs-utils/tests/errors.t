@@ -40,6 +40,23 @@ for limit in (4096, 65536, 600000):
         tap.check(f"no room for more than {limit} bytes {' '.join(options)}", limited, limit, *options)
 
 
+# --- files that can't be read
+def unreadable(name, *options):
+    put(tap.path("tree/d/file"), b"x" * 10000)
+    os.chmod(tap.path("tree/d/file"), 0)
+    os.chmod(tap.path("tree/d"), 0o755 if name == "file" else 0o444)
+    os.chmod(tap.scratch, 0o777)
+    p = subprocess.run([MKFS, "--quiet", *options, tap.path("img"), tap.path("tree")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       preexec_fn=lambda: None if os.geteuid() else os.setuid(65534), timeout=60)
+    os.chmod(tap.path("tree/d"), 0o755)
+    if p.returncode != 1 or b"/tree/d/file: [Error 13] Permission denied" not in p.stdout:
+        raise Wrong(f"exit status {p.returncode}\n{p.stdout.decode()}")
+
+
+for name, *options in ("file",), ("file", "--fingerprint"), ("file", "-zlz4"), ("directory",), ("directory", "-x-1"):
+    tap.check(f"what can't be read is named: {name} {' '.join(options)}", unreadable, name, *options)
+
+
 # --- images whose fields lie; the inode of the root is found by its number in the superblock
 def image(*options):
     img = tap.path("img")

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import SB, Image  # noqa: E402
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, must_fail, put, run, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, run, snapshot  # noqa: E402
 from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
@@ -155,6 +155,20 @@ def full():
 
 
 tap.check("no room for what is to be added", full)
+
+
+def no_alignment():
+    """There is room for what is added, but not up to the boundary."""
+    trees()
+    img = tap.path("img")
+    must(MKFS, "--quiet", img, tap.path("base"))
+    before = get(img)
+    rc, said = run(MKFS, "--quiet", "--incremental=data", "--fsalignblks=65536", img, tap.path("more"), fsize=100 << 20)
+    if rc != 1 or "too large" not in said or get(img) != before:
+        raise Wrong(f"exit status {rc}, or the base has changed\n{said}")
+
+
+tap.check("no room for --fsalignblks", no_alignment)
 
 
 def one_of_two():
