@@ -193,6 +193,27 @@ for sig in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
 tap.check("SIGTERM, a file that was there", killed, signal.SIGTERM, "--tar=f", "tar", there=True)
 
 
+def killed_often():
+    """Other threads write while a signal is handled: about one run in six left something."""
+    big_tree()
+    img = tap.path("img")
+    put(tap.path("small/f"), b"what is there")
+    must(MKFS, "--quiet", tap.path("base"), tap.path("small"))
+    for n in range(24):
+        options = (["--incremental=data"], ["--fingerprint"], [], ["-zlz4"])[n % 4]
+        was = get(tap.path("base")) if n % 4 == 0 else b""
+        put(img, was or b"was")
+        p = begun(img, "env", "--default-signal", MKFS, "--quiet", *options, img, tap.path("dir"), stdout=subprocess.DEVNULL,
+                  stderr=subprocess.DEVNULL)
+        time.sleep(n % 5 / 200)
+        p.send_signal(signal.SIGTERM)
+        if p.wait(20) and get(img) != was:
+            raise Wrong(f"{options}: {os.path.getsize(img)} bytes, {len(was)} wanted")
+
+
+tap.check("SIGTERM, a file that was there, often", killed_often)
+
+
 def replaced(make):
     """A file that is replaced between when it's looked at and when it's opened."""
     for n in range(8):
