@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: a lost page of a block device with DAX is still known after it was unmounted and mounted again
+ * config: EROFS_FS_RAMDAX MEMORY_FAILURE
+ * image: tree tree -Enoinline_data
+ * device: pmem:tree
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "system.h"
+
+#define FILE_NAME	"/mnt/data.65536"
+#define BAD	3
+
+static int error_of_read(void)
+{
+	int fd = open(FILE_NAME, O_RDONLY), error;
+	char c;
+
+	error = fd < 0 || pread(fd, &c, 1, BAD * 4096) != 1 ? errno : 0;
+	close(fd);
+	return error;
+}
+
+int main(void)
+{
+	int fd, status = 0;
+	pid_t pid;
+
+	ktap_begin();
+	ktap_ok(!mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount");
+	fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
+	pid = fork();
+	if (!pid) {
+		char *p = mmap(NULL, 65536, PROT_READ, MAP_SHARED, fd, 0);
+
+		(void)*(volatile char *)(p + BAD * 4096);
+		madvise(p + BAD * 4096, 4096, MADV_HWPOISON);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	close(fd);
+	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_ok(!umount("/mnt") && !mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount again");
+	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_ok(!umount("/mnt"), "unmount");
+	return ktap_end();
+}
