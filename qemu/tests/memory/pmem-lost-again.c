@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test: a lost page of a block device with DAX is still known after it was unmounted and mounted again
+ * test: a lost page of a block device with DAX is still known after it was mounted again, or its driver bound again
  * config: EROFS_FS_RAMDAX MEMORY_FAILURE
  * image: tree tree -Enoinline_data
  * device: pmem:tree
@@ -16,6 +16,7 @@
 
 #define FILE_NAME	"/mnt/data.65536"
 #define BAD	3
+#define ND_PMEM	"/sys/bus/nd/drivers/nd_pmem/"
 
 static int error_of_read(void)
 {
@@ -47,6 +48,12 @@ int main(void)
 	close(fd);
 	ktap_eq(error_of_read(), EIO, "a read fails");
 	ktap_ok(!umount("/mnt") && !mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount again");
+	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_ok(!umount("/mnt"), "unmount");
+	ktap_ok(write_to(ND_PMEM "unbind", "namespace0.0") && write_to(ND_PMEM "bind", "namespace0.0"), "unbind and bind");
+	for (int tries = 0; tries < 100 && access("/dev/pmem0", F_OK); tries++)
+		usleep(10000);
+	ktap_ok(!mount("/dev/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount");
 	ktap_eq(error_of_read(), EIO, "a read fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 	return ktap_end();
