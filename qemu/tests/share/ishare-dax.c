@@ -539,8 +539,8 @@ int main(void)
 	same_provider();
 	pinned();
 	slow_reader();
-	memory_error();
 	removal();
+	memory_error();	/* which is not forgotten */
 	ktap_ok(ktap_is(share_counter(NULL, "attached"), <=, 0) &&
 		ktap_is(share_counter(NULL, "dax_bytes"), <=, 0), "nothing of the domain is left");
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
