@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test: equal files of a mount that cannot be read cost no memory for each time that they are opened and read
+ * test: a file that cannot be read costs no memory for each time that it is opened, though others are equal to it
  * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY DM_FLAKEY
  * image: base share base
+ * image: chunk share base --chunksize=4096
  * device: blk:base
+ * device: blk:chunk
  * cpus: 2
  * timeout: 150
  */
@@ -19,17 +21,21 @@ static char disk[32], got[SIZE];
 
 int main(void)
 {
+	int errors = 0, keep[3], younger;
 	long before, after;
-	int errors = 0, one, two;
 
 	ktap_begin();
-	ktap_ok(dm_create("bad", "/dev/harness/blk0", "delay", "0", disk) && share_mount(disk, "/a", NULL), "mount one");
-	/* both inodes stay, though nobody has the files open */
-	one = open("/a/same.1", O_PATH);
-	two = open("/a/same.2", O_PATH);
+	ktap_ok(dm_create("bad", "/dev/harness/blk0", "delay", "0", disk) && share_mount(disk, "/a", NULL) &&
+		share_mount("/dev/harness/blk1", "/b", NULL), "mount two");
+	/* these inodes stay, though nobody has the files open */
+	keep[0] = open("/a/same.1", O_PATH);
+	keep[1] = open("/a/same.2", O_PATH);
+	keep[2] = open("/a/f.65536", O_PATH);
 	close(share_open("/a", "same.1"));
 	close(share_open("/a", "same.2"));
-	ktap_ok(dm_reload("bad", "/dev/harness/blk0", "flakey", "0 1 1 error_reads"), "its disk fails");
+	close(share_open("/a", "f.65536"));
+	ktap_ok(dm_reload("bad", "/dev/harness/blk0", "flakey", "0 1 1 error_reads"), "the older one fails");
+
 	before = shared_inodes();
 	for (int i = 0; i < TURNS; i++) {
 		errors += share_read("/a", "same.1", got, SIZE) < 0;
@@ -37,12 +43,24 @@ int main(void)
 	}
 	after = shared_inodes();
 	ktap_eq(errors, TURNS, "each read fails");
-	ktap_ok(after - before < 10, "shared inodes: %ld, then %ld", before, after);
+	ktap_ok(after - before < 10, "two of one mount: shared inodes: %ld, then %ld", before, after);
+
+	before = after;
+	for (int i = 0; i < TURNS; i++) {
+		younger = share_open("/b", "f.65536");
+		share_read("/a", "f.65536", got, SIZE);
+		close(share_open("/a", "f.65536"));
+		close(younger);
+		drop_caches("2");
+	}
+	after = shared_inodes();
+	ktap_ok(after - before < 10, "two mounts: shared inodes: %ld, then %ld", before, after);
+
 	ktap_ok(dm_reload("bad", "/dev/harness/blk0", "delay", "0"), "its disk works again");
 	ktap_ok(share_read("/a", "same.1", got, SIZE) == SIZE && share_read("/a", "same.2", got, SIZE) == SIZE,
-		"both can be read again");
-	close(one);
-	close(two);
-	ktap_ok(!umount("/a") && dm_remove("bad"), "unmount");
+		"all can be read again");
+	for (int i = 0; i < 3; i++)
+		close(keep[i]);
+	ktap_ok(!umount("/b") && !umount("/a") && dm_remove("bad"), "unmount all");
 	return ktap_end();
 }
