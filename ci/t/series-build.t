@@ -117,7 +117,7 @@ each_builds()
 	mapfile -t commits < <(git -C "$tree" rev-list --reverse base..HEAD)
 	ci/series worktree "$base" "$work" base
 	objects=$(git -C "$tree" diff --name-only base HEAD | objects "$work")
-	toolchain=$(gcc --version; sparse --version; cat kernel/config/*.config)
+	toolchain=$(gcc --version; sparse --version; cat kernel/config/*.config kernel/config/arch/*.config)
 	base_key=$(echo "$base $objects $toolchain" | key)
 	if ! proved "base-$base_key"; then
 		# The warnings that the base has of its own.
