@@ -95,7 +95,7 @@ fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_[
 fails "an NVDIMM for a kernel that has no ramdax" "nvdimm needs a kernel with CONFIG_ACPI_NFIT" \
 	demo --kernel "$bare" --devices nvdimm
 fails "no kernel" 'No such file.*make kernel' demo --kernel "$T/none"
-fails "something else for a kernel" 'is no x86 kernel' demo --kernel /bin/busybox
+fails "something else for a kernel" 'is no kernel of x86_64' demo --kernel /bin/busybox
 
 # One of the guests dies in the middle.
 killed()

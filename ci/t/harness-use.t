@@ -63,7 +63,7 @@ def _(place):
              "no device has {reserved0.address}"),
             (["--log", "/proc/nope"], "No such file or directory"),
             (["--kernel", "/no/such"], "No such file or directory; 'make kernel' builds one"),
-            (["--kernel", "/bin/sh"], "/bin/sh is no x86 kernel")):
+            (["--kernel", "/bin/sh"], "/bin/sh is no kernel of x86_64 .*or arm64")):
         status, out = place.run(*args, program=["true"])
         expect(status == 2, args, status, out)
         seen(out, text)
@@ -121,7 +121,33 @@ def _(_place):
     for line in harness.markdown_table().splitlines():
         expect(line + "\n" in text, "Documentation/harness.md lacks this line of 'qemu/vm devices':", line)
     rows = re.findall(r"^\| `([a-z]+):", text, re.MULTILINE)
-    expect(rows == list(harness.KINDS), rows)
+    expect(rows == [cls.kind for cls in harness.CLASSES], rows)
+
+
+@case("architectures and their kernels are those of kernel/config/arch")
+def _(_place):
+    folder = os.path.join(TOP, "kernel", "config", "arch")
+    files = sorted(name.removesuffix(".config") for name in os.listdir(folder))
+    wanted = []
+    for arch in harness.ARCHS.values():
+        wanted += [arch.name] + [f"{arch.name}-{pages}" for pages in arch.pages if len(arch.pages) > 1]
+        with open(os.path.join(folder, arch.name + ".config"), encoding="utf-8") as stream:
+            seen(stream.read(), f"(?m)^# image: {re.escape(arch.image)}$")
+    expect(files == sorted(wanted), files, wanted)
+
+
+@case("what an architecture or its machine does not have is said")
+def _(_place):
+    for change, args, text in (
+            ({"ARCH": "mips"}, ["devices"], "ARCH=mips is not one of: x86_64, arm64"),
+            ({"ARCH": "arm64", "PAGES": "8k"}, ["devices"], "PAGES=8k: kernels of arm64 have pages of 4k, 16k, 64k"),
+            ({"ARCH": "arm64"}, ["shell", "--check", "--device", "nvdimm:x"],
+             "the machine of arm64 has no nvdimm; it has pmem, ramdax, reserved, blk, disk")):
+        env = {key: value for key, value in os.environ.items() if key not in ("KERNEL", "ARCH", "PAGES")}
+        done = subprocess.run([VM, *args], env={**env, **change}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        expect(done.returncode == 2, done.returncode, done.stdout)
+        seen(done.stdout, text)
 
 
 @case("no file of the harness uses one that uses it")

@@ -132,7 +132,7 @@ def add_parser(sub):
     p.add_argument("--list", action="store_true", help="list tests, run none")
     p.add_argument("--tap", action="store_true", help="print TAP, for prove")
     p.add_argument("--flavour", choices=FLAVOURS, default=flavour, help="kernel flavour (default: %(default)s)")
-    p.add_argument("--kernel", metavar="BZIMAGE", default=os.environ.get("KERNEL"),
+    p.add_argument("--kernel", metavar="IMAGE", default=os.environ.get("KERNEL"),
                    help="kernel to boot (default: $KERNEL, or that of the flavour)")
     p.add_argument("--known", metavar="FOLDER", help="do not run again what passed, by this folder, with the same "
                    "kernel, programs, images and QEMU; remember there what passes")

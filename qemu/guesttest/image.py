@@ -26,20 +26,25 @@ def mkfs():
     return found
 
 
-def make_image(recipe, *options):
+def make_image(recipe, *options, arch=None):
     """Make an image, or take it from the cache in build/guest/images.
 
     The recipe is called as "RECIPE OUT DIR OPTION...": it fills the empty folder
-    DIR and writes the image OUT with $MKFS and the options; further files are
+    DIR and writes the image OUT with $MKFS and the options, and if it wants a program for guests
+    of `arch` (default: of $ARCH), it takes $BUSYBOX; further files are
     named OUT.SUFFIX.  All are padded to 2 MiB.  Returns OUT.  Raises HarnessError
     with what the recipe printed last.
     """
     script = os.path.join(RECIPES, recipe)
-    tool = mkfs()
+    tool, busybox = mkfs(), (arch or harness.arch_named()).busybox()
     digest = hashlib.sha256(repr(options).encode())
     for path in (script, SEAL, tool):
         with open(path, "rb") as stream:
-            digest.update(hashlib.sha256(stream.read()).digest())
+            data = stream.read()
+        digest.update(hashlib.sha256(data).digest())
+        # An image with programs is one of its architecture.
+        if path == script and b"$BUSYBOX" in data:
+            digest.update(busybox.encode())
     folder = os.path.join(harness.build_dir(), "guest", "images")
     os.makedirs(folder, exist_ok=True)
     final = os.path.join(folder, f"{recipe}-{digest.hexdigest()[:16]}")
@@ -52,7 +57,7 @@ def make_image(recipe, *options):
             os.mkdir(work + "/tree")
             os.mkdir(work + "/out")
             done = subprocess.run([script, work + "/out/image", work + "/tree", *options],
-                                  env=dict(os.environ, MKFS=tool), stdin=subprocess.DEVNULL,
+                                  env=dict(os.environ, MKFS=tool, BUSYBOX=busybox), stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             if done.returncode or not os.path.exists(work + "/out/image"):
                 text = done.stdout.decode("utf-8", "replace").strip().splitlines()[-5:]

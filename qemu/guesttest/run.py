@@ -53,7 +53,7 @@ def sources(package):
 
 def fingerprint(group):
     """Hex digest of all that the outcome of a test depends on, but luck."""
-    qemu = os.stat(harness.find_qemu())
+    qemu = os.stat(harness.find_qemu(group.guests[0].arch.emulator))
     digest = hashlib.sha256(repr((qemu.st_size, qemu.st_mtime, os.cpu_count())).encode())
     code = sources("harness") + sources("guesttest")
     for guest in group.guests:
@@ -83,7 +83,7 @@ class Run:
     """
 
     def __init__(self, kernel, flavour, log_dir, live=False, known=None, stress=None):
-        harness.check_kernel(kernel)
+        self.arch = harness.arch_of(kernel)
         self.kernel, self.flavour, self.log_dir, self.live = kernel, flavour, log_dir, live
         self.known, self.stress = known, stress
         self.config = harness.kernel_config(kernel)
@@ -93,7 +93,8 @@ class Run:
         if self.flavour not in spec.flavours:
             return Result(spec, skip=f"it is for the flavour {spec.flavours[0]}")
         why = spec.missing_series(os.path.basename(harness.base_dir()))
-        why = why or (spec.missing_config(self.config) if self.config is not None else None)
+        why = why or spec.missing_machine(self.arch)
+        why = why or (spec.missing_config(self.config, self.arch) if self.config is not None else None)
         if why:
             return Result(spec, skip=why)
         try:
@@ -120,12 +121,11 @@ class Run:
             timeout=stress + spec.timeout * (DEBUG_TIME if slow else 1),
             on_output=self._show if self.live else None) for _ in range(spec.guests)]
 
-    @staticmethod
-    def _program(spec):
+    def _program(self, spec):
         """The command of a test, and the files that it needs in the guest."""
         run = "/harness/run/" + spec.name
         if spec.path.endswith(".c"):
-            argv, files = [run], [(built("guest", harness.build_dir(), "guest", "tests", spec.group, spec.name), run)]
+            argv, files = [run], [(built("guest", self.arch.folder("guest"), "tests", spec.group, spec.name), run)]
         else:
             argv, files = ["sh", run], [(spec.path, run)]
             # The words of its group.
@@ -133,13 +133,12 @@ class Run:
             if os.path.exists(words):
                 files.append((words, "/harness/rc"))
         files += [(os.path.join(TOP, f), "/root/" + os.path.basename(f)) for f in spec.files]
-        return argv, files + [(built("kselftests", harness.base_dir(), "kselftest", name),
+        return argv, files + [(built("kselftests", harness.base_dir(), os.path.basename(self.arch.folder("kselftest")), name),
                                "/root/" + os.path.basename(name)) for name in spec.kselftests]
 
-    @staticmethod
-    def _devices(spec):
+    def _devices(self, spec):
         """The devices of a test, with its images."""
-        images = {name: make_image(*recipe) for name, recipe in spec.images.items()}
+        images = {name: make_image(*recipe, arch=self.arch) for name, recipe in spec.images.items()}
         devices = []
         for device in spec.devices:
             kind, _, rest = device.partition(":")

@@ -106,10 +106,17 @@ class Spec:
             return None
         return f"{base} has no series {self.series}"
 
-    def missing_config(self, config):
-        """Why a kernel with these options cannot run the test, or None."""
+    def missing_machine(self, arch):
+        """Why a guest of this architecture cannot run the test, or None."""
+        for kind in [device.partition(":")[0] for device in self.devices] + ["ramdax"] * bool(self.ranges):
+            if kind not in harness.kinds_of(arch.name):
+                return f"the machine of {arch.name} has no {kind}"
+        return None
+
+    def missing_config(self, config, arch):
+        """Why a kernel of this architecture with these options cannot run the test, or None."""
         kinds = [device.partition(":")[0] for device in self.devices] + ["ramdax"] * bool(self.ranges)
-        needs = [name for kind in kinds for name in harness.KINDS[kind].config]
+        needs = [name for kind in kinds for name in harness.kinds_of(arch.name)[kind].config]
         for word in self.config + needs:
             name = word.lstrip("!").removeprefix("CONFIG_")
             there = config.get(name, "n") != "n"

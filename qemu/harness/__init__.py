@@ -17,10 +17,12 @@ that QEMU inherits.  QEMU runs in a process group of its own, so that Ctrl-C
 reaches only this process, which ends it; and it dies with this process
 (PR_SET_PDEATHSIG), whatever that dies of.
 
-    host, signals    errors, sizes, places of files, kernels; interruption
+    host, signals    errors, sizes, places of files; interruption
     tool             programs of the host
     cpio             archives for the initramfs
     device           the kinds of devices, a class each
+    arch             the architectures, a class each
+    kernel           images of kernels
     machine          what QEMU and the kernel are told
     console          kernel warnings, and what a report shows
     guest            one guest
@@ -32,12 +34,15 @@ reaches only this process, which ends it; and it dies with this process
 Each uses only those above it.  Documentation/harness.md is the user's view.
 """
 from .accel import find_accel
+from .arch import ARCHS, arch_named
 from .console import SPLAT
 from .debian import RootDisk, debian_guest
-from .device import CARVEOUT_PARAMETER, DAX_KINDS, KINDS, MEMORY_ALIGN, help_text, make_device, markdown_table
+from .device import (CARVEOUT_PARAMETER, CLASSES, DAX_KINDS, KINDS, MEMORY_ALIGN, help_text, kinds_of, make_device,
+                     markdown_table)
 from .guest import Guest
-from .host import (GIB, MIB, HarnessError, available_memory, base_dir, build_dir, check_kernel, find_qemu, guest_files,
-                   kernel_config, kernel_of, memory_file, parse_size, round_up, write_json, write_text)
+from .host import (GIB, MIB, HarnessError, available_memory, base_dir, build_dir, find_qemu, guest_files, memory_file,
+                   parse_size, round_up, write_json, write_text)
+from .kernel import arch_of, kernel_config, kernel_of
 from .loop import Group
 from .run import run, run_groups
 from .signals import Interrupted, interruptible

@@ -9,6 +9,7 @@ import sys
 
 from .guest import Guest
 from .host import HarnessError, build_dir, find_qemu
+from .kernel import arch_of
 from .loop import Group, run_loop
 
 PROBE_TIMEOUT = 20.0             # seconds in which an accelerator must boot a guest
@@ -22,12 +23,19 @@ def find_accel(kernel):
     $ACCEL overrides.  /dev/kvm may exist and open without any guest ever
     starting under it, so this boots one, with a time limit, and remembers the
     answer in build/accel until QEMU, the kernel of the host or the boot changes.
+    Kernels of another architecture than the host's are always emulated.
     """
+    arch = arch_of(kernel)
+    here = os.uname().machine
     wanted = os.environ.get("ACCEL")
     if wanted:
         if wanted not in ("kvm", "tcg"):
             raise HarnessError(f"ACCEL={wanted}: it is kvm or tcg")
+        if wanted == "kvm" and arch.host != here:
+            raise HarnessError(f"ACCEL=kvm: guests of {arch.name} are emulated on {here}; do without ACCEL=")
         return wanted
+    if arch.host != here:
+        return "tcg"
     if not _found:
         _found["accel"] = _remembered(kernel)
     return _found["accel"]
@@ -36,7 +44,7 @@ def find_accel(kernel):
 def _remembered(kernel):
     """find_accel() by the file build/accel, under a lock."""
     path = os.path.join(build_dir(), "accel")
-    version = subprocess.run([find_qemu(), "--version"], stdout=subprocess.PIPE, check=True, text=True)
+    version = subprocess.run([find_qemu(arch_of(kernel).emulator), "--version"], stdout=subprocess.PIPE, check=True, text=True)
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         key = [version.stdout.splitlines()[0], os.uname().release, stream.read().strip(), os.getuid()]
     try:

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 
-from .host import GIB, MIB, HarnessError, memory_file, parse_size, round_up
+from .host import MIB, HarnessError, memory_file, parse_size
 
 # The kernel parameter that makes DAX devices of ranges of memory.  The module, the
 # driver in sysfs and CONFIG_DEV_DAX_... are called after it.
@@ -39,6 +39,7 @@ class Device:
     notes = ""              # what else to know, for the documentation
     config = ()             # options of the kernel without which it is of no use
     allowed = frozenset()   # options that it takes
+    archs = ("x86_64", "arm64")    # architectures whose machine has it
     machine = ()            # words of QEMU's -machine
     is_memory = False       # memory of the guest, rather than a disk
     by_dax = False          # an image on it is mounted so that it is read by DAX
@@ -98,6 +99,10 @@ class Device:
         """NAME:SIZE@ADDRESS of what CARVEOUT_PARAMETER names."""
         return []
 
+    def devicetree(self):
+        """Source of the nodes that tell the kernel of it."""
+        return ""
+
     def line(self):
         """Its line of /harness/devices, by which init finds it (qemu/guest/init-devices.c)."""
         raise NotImplementedError
@@ -109,6 +114,7 @@ class MemoryDevice(Device):
     address  guest-physical start (set when the guest is laid out)
     """
 
+    archs = ("x86_64",)
     is_memory = True
     address = None
 
@@ -143,6 +149,21 @@ class Pmem(MemoryDevice):
         return {"driver": "virtio-pmem-pci", "memaddr": self.address}
 
 
+class PmemRegion(Pmem):
+    """The same where QEMU has no virtio-pmem: memory that the device tree describes."""
+
+    what = "memory in a `pmem-region` node of the device tree: a block device with DAX"
+    config = ("OF_PMEM", "FS_DAX")
+    archs = ("arm64",)
+
+    def front_end(self):
+        return {"driver": "pc-dimm", "addr": self.address}
+
+    def devicetree(self):
+        return (f"/ {{ pmem@{self.address:x} {{ compatible = \"pmem-region\"; "
+                f"reg = /bits/ 64 <{self.address:#x} {self.size:#x}>; }}; }};\n")
+
+
 class FixedMemory(MemoryDevice):
     """Memory at a fixed physical address outside of RAM, in a slot for memory."""
 
@@ -168,6 +189,7 @@ class Ramdax(FixedMemory):
     what = f"a carve-out that `{CARVEOUT_PARAMETER}=` names: a DAX device, `/dev/daxN.M`, and no block device"
     notes = "`size=` names less than all of it; the range is called as the device, `ramdax0` ..."
     config = (CARVEOUT_CONFIG, "DEV_DAX_FSDEV", "EROFS_FS_RAMDAX")
+    archs = ("x86_64", "arm64")
     allowed = frozenset({"size"})
     by_dax = True
     mount = "mount -t erofs $node $dir"
@@ -217,6 +239,7 @@ class Reserved(FixedMemory):
     kind = "reserved"
     what = "a carve-out that the harness does not name to the kernel"
     notes = "for a reserved-memory node of `--devicetree`, or a part of it by `--range`"
+    archs = Ramdax.archs
     mount = None
 
     def line(self):
@@ -278,71 +301,37 @@ class Disk(Blk):
         return {"driver": "file", "filename": f"/dev/fd/{self.fd}"}
 
 
-KINDS = {c.kind: c for c in (Pmem, Ramdax, Nvdimm, Carveout, Reserved, Blk, Disk)}
+CLASSES = (Pmem, PmemRegion, Ramdax, Nvdimm, Carveout, Reserved, Blk, Disk)
+# Of a kind that architectures have each in its way, the first.
+KINDS = {c.kind: c for c in reversed(CLASSES)}
+KINDS = {kind: KINDS[kind] for kind in dict.fromkeys(c.kind for c in CLASSES)}
 # Those from which an image is read without a copy in the guest.
 DAX_KINDS = [c.kind for c in KINDS.values() if c.by_dax]
 
 
-def make_device(spec):
-    """The device that `spec` describes. Raises HarnessError."""
+def kinds_of(arch):
+    """The classes that the machine of an architecture has, by kind."""
+    return {cls.kind: cls for cls in CLASSES if arch in cls.archs}
+
+
+def make_device(spec, arch):
+    """The device that `spec` describes, for a guest of this architecture (its name). Raises HarnessError."""
     kind, colon, rest = spec.partition(":")
     if not colon or kind not in KINDS:
         raise HarnessError(f"device '{spec}': write KIND:IMAGE, where KIND is one of "
                            f"{', '.join(k for k in KINDS if k != Disk.kind)}, or disk:SIZE")
-    return KINDS[kind](spec, rest)
+    kinds = kinds_of(arch)
+    if kind not in kinds:
+        raise HarnessError(f"device '{spec}': the machine of {arch} has no {kind}; it has {', '.join(kinds)}")
+    return kinds[kind](spec, rest)
 
 
-# -- addresses
-
-# With this much RAM the "q35" machine keeps only the second figure below 4 GiB
-# (QEMU's hw/i386/pc_q35.c: lowmem).
-LOWMEM = 0xB0000000
-LOWMEM_SPLIT = 0x80000000
-# qemu -cpu max has 40 physical address bits under emulation.
-MAX_ADDRESS = 1 << 39
-
-
-def check_address(device, base, taken):
-    """Raise HarnessError for an address outside of the window, misaligned or taken twice."""
-    start, end = device.address, device.address + device.size
-    if start % MEMORY_ALIGN:
-        raise device.error(f"address {start:#x} is no multiple of 2 MiB")
-    if start < base or end > MAX_ADDRESS:
-        raise device.error(f"address {start:#x} must lie outside guest RAM, "
-                           f"from {base:#x} to {MAX_ADDRESS - device.size:#x}")
-    for other in taken:
-        other_end = other.address + other.size
-        if start < other_end and other.address < end:
-            raise HarnessError(f"device '{device.spec}' overlaps '{other.spec}'; "
-                               f"the next free address is {round_up(other_end, GIB):#x}")
-
-
-def lay_out(devices, memory):
-    """Name the devices and give each memory device an address.
-
-    `memory` is the guest's RAM in bytes.  Memory devices live where the machine
-    has its device memory: from the first GiB above RAM.  Each starts on
-    a GiB of its own.  Returns (base, end) of that window.  Raises HarnessError.
-    """
+def name_devices(devices):
+    """Name the devices of a guest: each kind is counted by itself."""
     count = {}
     for device in devices:
         device.name = f"{device.kind}{count.setdefault(device.kind, 0)}"
         count[device.kind] += 1
-    above = memory - LOWMEM_SPLIT if memory >= LOWMEM else 0
-    base = round_up(4 * GIB + above, GIB)
-    taken = []
-    for device in devices:
-        if device.is_memory and device.address is not None:
-            check_address(device, base, taken)
-            taken.append(device)
-    top = max([base] + [round_up(d.address + d.size, GIB) for d in taken])
-    for device in devices:
-        if device.is_memory and device.address is None:
-            device.address = top
-            top += round_up(device.size, GIB)
-    if top > MAX_ADDRESS:
-        raise HarnessError("the memory devices do not fit below 512 GiB; use lower addresses")
-    return base, top
 
 
 # -- what people read
@@ -364,10 +353,10 @@ def help_text():
 
 def markdown_table():
     """The table of Documentation/harness.md."""
-    rows = ["| `--device` | what the guest gets | needs | the guest mounts an image by | notes |",
-            "| --- | --- | --- | --- | --- |"]
-    for cls in KINDS.values():
+    rows = ["| `--device` | what the guest gets | guests of | needs | the guest mounts an image by | notes |",
+            "| --- | --- | --- | --- | --- | --- |"]
+    for cls in CLASSES:
         needs = ", ".join(f"`CONFIG_{name}`" for name in cls.config)
         mount = f"`{cls.mount}`" if cls.mount else "-"
-        rows.append(f"| `{cls.kind}:{cls.usage}` | {cls.what} | {needs} | {mount} | {cls.notes} |")
+        rows.append(f"| `{cls.kind}:{cls.usage}` | {cls.what} | {', '.join(cls.archs)} | {needs} | {mount} | {cls.notes} |")
     return "\n".join(row.replace("|  |", "| |") for row in rows)

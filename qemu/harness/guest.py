@@ -11,8 +11,9 @@ import time
 
 from . import machine
 from .console import Console
-from .device import Device, lay_out, make_device
-from .host import MIB, HarnessError, build_dir, check_kernel, die_with, find_qemu, kernel_config, memory_file
+from .device import Device, make_device, name_devices
+from .host import MIB, HarnessError, die_with, find_qemu, memory_file
+from .kernel import arch_of, kernel_config
 
 EXIT_WAIT = 20.0                 # seconds from a guest's "exit" to the end of QEMU
 DUMP_WAIT = 2.0                  # seconds for a hung guest to say where it hangs
@@ -21,7 +22,7 @@ DUMP_WAIT = 2.0                  # seconds for a hung guest to say where it hang
 class Guest:
     """One guest, from its description to its results.
 
-    kernel    path of a bzImage
+    kernel    path of an image; the guest is of its architecture
     argv      command to run in the guest: program and arguments
     devices   Device objects or specs ("pmem:IMAGE"); not shared between guests
     memory    bytes of RAM
@@ -29,10 +30,10 @@ class Guest:
     files     (host path, guest path) of files to put into the initramfs
     env       environment of the command; GUEST_ID and GUEST_COUNT are added
     append    more kernel parameters; {NAME.address} and {NAME.size} stand for
-              those of a device, for example {carveout0.address}
+              those of a device, for example {carveout0.address}, and {ram.address} for one in RAM
     ranges    NAME:SIZE@ADDRESS of further ranges to be DAX devices, with the same stand-ins
-    devicetree  source of a device tree for the kernel (.dts), beside ACPI; with
-              the same stand-ins; None for none
+    devicetree  source of a device tree for the kernel (.dts), beside ACPI or what else the
+              machine tells it by; with the same stand-ins; None for none
     timeout   seconds from start to end
     icount    count instructions: guest time = instructions, one CPU, emulation
     accel     "kvm" or "tcg"; None: what works here, as the run finds out
@@ -53,7 +54,7 @@ class Guest:
     def __init__(self, kernel, argv, devices=(), *, memory=256 * MIB, cpus=1, files=(), env=None,
                  append="", ranges=(), devicetree=None, timeout=60.0, icount=False, accel=None, cpu=None,
                  base=None, log=None, tty=False, verbose=False, on_output=None):
-        check_kernel(kernel)
+        self.arch = arch_of(kernel)
         self.kernel, self.argv = kernel, [str(a) for a in argv]
         self.memory, self.cpus, self.files = memory, cpus, list(files)
         self.env, self.timeout, self.icount = dict(env or {}), timeout, icount
@@ -62,13 +63,14 @@ class Guest:
         self._check()
         if icount:
             self.accel = "tcg"
-        self.devices = [d if isinstance(d, Device) else make_device(d) for d in devices]
-        self.base = base or os.path.join(build_dir(), "guest", "base.cpio")
+        self.devices = [d if isinstance(d, Device) else make_device(d, self.arch.name) for d in devices]
+        self.base = base or os.path.join(self.arch.folder("guest"), "base.cpio")
         self.config = kernel_config(kernel) or {}
-        self.window = lay_out(self.devices, memory)
-        self.append = machine.insert_fields(append, self.devices, f"kernel parameters '{append}'")
-        self.ranges = [machine.insert_fields(r, self.devices, f"range '{r}'") for r in ranges]
-        self.devicetree = machine.compile_devicetree(devicetree, self.devices) if devicetree else b""
+        name_devices(self.devices)
+        self.window = self.arch.lay_out(self.devices, memory)
+        self.append = machine.insert_fields(append, self, f"kernel parameters '{append}'")
+        self.ranges = [machine.insert_fields(r, self, f"range '{r}'") for r in ranges]
+        self.devicetree = machine.read_devicetree(devicetree, self) if devicetree else ""
         self.qemu_words = []
         self.id, self.count = 0, 1
         self.results, self.output, self.status, self.failure = [], [], None, None
@@ -116,18 +118,20 @@ class Guest:
             self._monitor, monitor = socket.socketpair()
             stack.callback(port.close)
             stack.callback(monitor.close)
-            devicetree = None
-            if self.devicetree:
-                devicetree = memory_file("devicetree", self.devicetree)
-                stack.callback(os.close, devicetree)
             self._console = Console(self._open_console())
             fds = [self.initramfs_fd, self._console.fd, port.fileno(), monitor.fileno()]
             for device in self.devices:
                 fds += device.open(stack)
-            args = machine.qemu_arguments(self, *fds[:4], devicetree)
+
+            def keep(name, data):
+                fds.append(memory_file(name, data))
+                stack.callback(os.close, fds[-1])
+                return f"/dev/fd/{fds[-1]}"
+
+            args = machine.qemu_arguments(self, *fds[:4], keep)
             parent = os.getpid()
             self._process = subprocess.Popen(
-                [find_qemu()] + args, pass_fds=fds + [devicetree] * bool(self.devicetree),
+                [find_qemu(self.arch.emulator)] + args, pass_fds=fds,
                 stdin=None if self.tty else subprocess.DEVNULL,
                 stdout=None if self.tty else subprocess.DEVNULL, stderr=subprocess.PIPE,
                 preexec_fn=lambda: self._in_child(parent))

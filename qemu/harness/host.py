@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What all parts of the harness need: errors, sizes, places of files, kernels."""
+"""What all parts of the harness need: errors, sizes, places of files."""
 import contextlib
 import ctypes
 import json
@@ -90,55 +90,10 @@ def guest_files(*names):
     return [(os.path.join(_QEMU_DIR, "guest", name), "/root/" + name) for name in names]
 
 
-def find_qemu():
-    """Path of the emulator; $QEMU overrides it. Raises HarnessError."""
-    name = os.environ.get("QEMU", "qemu-system-x86_64")
+def find_qemu(emulator):
+    """Path of an emulator; $QEMU overrides it. Raises HarnessError."""
+    name = os.environ.get("QEMU", emulator)
     path = shutil.which(name)
     if not path:
         raise HarnessError(f"{name} is not installed; 'make packages' installs it")
     return path
-
-
-# -- kernels
-
-def kernel_of(flavour):
-    """Where 'make kernel FLAVOUR=flavour' puts the kernel."""
-    return os.path.join(base_dir(), "kernel-" + flavour, "arch/x86/boot/bzImage")
-
-
-def check_kernel(path):
-    """Raise HarnessError unless `path` is a bzImage.
-
-    Magic numbers: Documentation/arch/x86/boot.rst, offsets 0x1fe and 0x202.
-    """
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(0x206)
-    except OSError as error:
-        hint = "; 'make kernel' builds one" if isinstance(error, FileNotFoundError) else ""
-        raise HarnessError(f"kernel {path}: {error.strerror}{hint}") from None
-    if head[0x1FE:0x200] != b"\x55\xaa" or head[0x202:0x206] != b"HdrS":
-        raise HarnessError(f"{path} is no x86 kernel (bzImage)")
-
-
-def _build_of(kernel):
-    """The folder in which a bzImage was built."""
-    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(kernel)), "../../.."))
-
-
-def kernel_modules(kernel):
-    """Modules that a guest loads first, in that order: those in modules/ of a kernel's build."""
-    folder = os.path.join(_build_of(kernel), "modules")
-    if not os.path.isdir(folder):
-        return []
-    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".ko"))
-
-
-def kernel_config(kernel):
-    """Options of a kernel as a dict, from the .config of its build; None if there is none."""
-    path = os.path.join(_build_of(kernel), ".config")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", stream.read(), re.MULTILINE))
-    except OSError:
-        return None

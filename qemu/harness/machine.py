@@ -3,34 +3,30 @@
 import json
 import os
 import re
-import subprocess
 
 from . import cpio
+from .arch import compile_devicetree
 from .device import CARVEOUT_PARAMETER
-from .host import GIB, MIB, HarnessError, kernel_modules, round_up
+from .host import MIB, HarnessError
+from .kernel import kernel_modules
 
 PORT_NAME = "erofs-ramdax"       # as in qemu/guest/init.c
 # Code that emulation keeps, in MiB, and the same for guests with little memory.
 CODE_CACHE, CODE_CACHE_SMALL = 128, 32
 SMALL_GUEST = 128 * MIB
-# An emulated guest gets little done in much time on a loaded host.  The TSC is calibrated
-# wrongly then, so that the guest's seconds are not seconds; the kernel's test whether the
-# timer interrupts fails, and it panics; and RCU warns after 20 s in which the host gave
-# the guest no CPU.  A guest that really hangs runs into the time limit of the harness.
-LOADED_HOST = ["clocksource=hpet", "no_timer_check", "rcupdate.rcu_cpu_stall_timeout=300"]
-# Linux 6.12 forgets for a moment that it has five levels of page tables, when
-# identify_cpu() clears all features.  An interrupt just then is a wild access to
-# KASAN: once in some hundred boots under emulation.
-KASAN_WORD = "no5lvl"
+# RCU warns after 20 s in which a loaded host gave the guest no CPU.  A guest that really
+# hangs runs into the time limit of the harness.
+LOADED_HOST = ("rcupdate.rcu_cpu_stall_timeout=300",)
 
 
-def insert_fields(text, devices, what):
+def insert_fields(text, guest, what):
     """`text` with the addresses and sizes of devices in place of {NAME.address} and {NAME.size}.
 
-    Raises HarnessError, which begins with `what`, for a device or field that is not there.
+    {ram.address} is in the middle of RAM, at a whole MiB.  Raises HarnessError, which begins with `what`, for a device or field that is not there.
     """
-    fields = {f"{{{d.name}.{field}}}": getattr(d, field) for d in devices
+    fields = {f"{{{d.name}.{field}}}": getattr(d, field) for d in guest.devices
               for field in ("address", "size") if getattr(d, field, None) is not None}
+    fields["{ram.address}"] = guest.arch.ram + guest.memory // MIB // 2 * MIB
 
     def value(match):
         if match[0] not in fields:
@@ -40,39 +36,31 @@ def insert_fields(text, devices, what):
     return re.sub(r"\{\w+\.\w+\}", value, text)
 
 
-def compile_devicetree(path, devices):
-    """The device tree (DTB) of a source, as bytes; see insert_fields(). Raises HarnessError."""
+def read_devicetree(path, guest):
+    """The source of a device tree, with what stands in it for addresses; see insert_fields(). Raises HarnessError."""
     what = f"device tree {path}"
     try:
         with open(path, encoding="utf-8") as stream:
             source = stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise HarnessError(f"{what}: {getattr(error, 'strerror', error)}") from None
-    source = insert_fields(source, devices, what)
-    try:
-        done = subprocess.run(["dtc", "-I", "dts", "-O", "dtb", "-"], input=source.encode(),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    except OSError:
-        raise HarnessError("dtc is not installed; 'make packages' installs it") from None
-    if done.returncode:
-        why = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["?"]
-        raise HarnessError(f"{what}: {why[0]}")
-    return done.stdout
+    source = insert_fields(source, guest, what)
+    compile_devicetree(source, what)
+    return source
 
 
 def command_line(guest):
     """The kernel parameters of a guest."""
-    words = ["console=ttyS0", "earlyprintk=ttyS0", f"loglevel={8 if guest.verbose else 5}",
-             "panic=-1", "oops=panic", "panic_on_warn=1", "unknown_nmi_panic=1",
-             "reboot=t", "rdinit=/init", f"GUEST_ID={guest.id}", f"GUEST_COUNT={guest.count}"]
+    words = [*guest.arch.words, f"loglevel={8 if guest.verbose else 5}", "panic=-1", "oops=panic", "panic_on_warn=1",
+             "rdinit=/init", f"GUEST_ID={guest.id}", f"GUEST_COUNT={guest.count}"]
     for device in guest.devices:
         words += device.kernel_words()
     if ranges := [r for device in guest.devices for r in device.ranges()] + guest.ranges:
         words.append(f"{CARVEOUT_PARAMETER}=" + ",".join(ranges))
     if guest.accel == "tcg" and not guest.icount:
-        words += LOADED_HOST
+        words += LOADED_HOST + guest.arch.loaded
     if guest.config.get("KASAN", "n") != "n":
-        words.append(KASAN_WORD)
+        words += guest.arch.kasan
     if guest.append:
         words.append(guest.append)
     return " ".join(words)
@@ -80,18 +68,11 @@ def command_line(guest):
 
 def _machine(guest):
     """QEMU's arguments for board, memory, processors."""
-    # Not "pc": its _PRT is a loop of 128 turns, which a kernel with KASAN takes
-    # ten seconds for under emulation, once for each device.
-    machine = ["q35", "vmport=off", "smbus=off", "sata=off"]
+    machine = list(guest.arch.machine)
     for device in guest.devices:
         machine += [word for word in device.machine if word not in machine]
-    memory = f"{guest.memory // MIB}M"
-    if slots := sum(d.is_memory for d in guest.devices):
-        # The machine sets a GiB aside for each slot's alignment by itself.
-        base, top = guest.window
-        memory += f",slots={slots},maxmem={(round_up(guest.memory, GIB) + top - base) // MIB}M"
-    args = ["-machine", ",".join(machine), "-cpu", guest.cpu or ("host" if guest.accel == "kvm" else "max"),
-            "-smp", str(guest.cpus), "-m", memory]
+    args = ["-machine", ",".join(machine), "-cpu", guest.cpu or ("host" if guest.accel == "kvm" else guest.arch.cpu),
+            "-smp", str(guest.cpus), *guest.arch.memory(guest)]
     code = f"tb-size={CODE_CACHE_SMALL if guest.memory < SMALL_GUEST else CODE_CACHE}"
     if guest.accel == "kvm":
         return args + ["-accel", "kvm"]
@@ -100,16 +81,14 @@ def _machine(guest):
     return args + ["-accel", f"tcg,thread={'multi' if guest.cpus > 1 else 'single'},{code}"]
 
 
-def qemu_arguments(guest, initrd, console, port, monitor, devicetree=None):
+def qemu_arguments(guest, initrd, console, port, monitor, keep):
     """QEMU's arguments.
 
-    All but the guest are descriptors that QEMU inherits: initramfs, console, sockets
-    of the guest's port and of the monitor, compiled device tree or None.
+    initrd, console, port, monitor are descriptors that QEMU inherits: initramfs, console, sockets
+    of the guest's port and of the monitor; of `keep` see Arch.boot().
     """
     args = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *_machine(guest),
-            "-kernel", guest.kernel, "-initrd", f"/dev/fd/{initrd}", "-append", command_line(guest)]
-    if devicetree is not None:
-        args += ["-dtb", f"/dev/fd/{devicetree}"]
+            *guest.arch.boot(guest, command_line(guest), initrd, keep)]
 
     def device(**what):
         args.extend(["-device", json.dumps(what)])
@@ -149,7 +128,7 @@ def initramfs(guest):
         if device.mount:
             own.file(f"/harness/mount/{device.name}", _mount_script(device))
     if guest.tty:
-        own.file("/harness/tty", b"/dev/hvc0")
+        own.file("/harness/tty", guest.arch.tty.encode())
     modules = [(path, "/harness/modules/" + os.path.basename(path)) for path in kernel_modules(guest.kernel)]
     for host, inside in modules + guest.files:
         try:

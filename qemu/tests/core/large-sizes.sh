@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: an inode that claims more blocks than there can be is refused or does no harm, a large sparse file can be read
-# config: EROFS_FS VIRTIO_PMEM FS_DAX
+# config: EROFS_FS FS_DAX
 # image: sizes crafted sizes
 # device: pmem:sizes
 # device: blk:sizes

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a remount changes the options that it names and no others, and turns on nothing that cannot be had
- * config: EROFS_FS VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS FS_DAX
  * image: base share base -Enoinline_data
  * image: small share base -b1024
  * device: pmem:base

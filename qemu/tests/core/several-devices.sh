@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: what is on one of several devices is not read from another
-# config: EROFS_FS VIRTIO_PMEM FS_DAX
+# config: EROFS_FS FS_DAX
 # image: devices crafted devices
 # device: blk:devices
 # device: blk:devices.one

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: what others map and read by DAX is told to the administrator alone
- * config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS_RAMDAX FS_DAX
  * image: tree tree
  * device: pmem:tree
  */

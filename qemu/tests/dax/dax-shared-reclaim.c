@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page that somebody has pinned through one file does not keep another file that has it, too
- * config: EROFS_FS VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS FS_DAX
  * image: chunks chunks --chunksize=4096
  * device: pmem:chunks
  * cpus: 2

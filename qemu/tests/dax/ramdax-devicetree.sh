@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: reserved memory of the device tree is mounted; a node that is wrong says why, and the others are there
-# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT OF
+# config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_CARVEOUT OF X86_64
 # image: tree tree
 # device: reserved:tree
 # device: reserved:tree

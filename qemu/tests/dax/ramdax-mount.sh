@@ -8,7 +8,7 @@
 # device: ramdax:small-blocks
 # device: ramdax:tree,size=2M
 # range: same:2M@{ramdax3.address}
-# range: ram:2M@16M
+# range: ram:2M@{ram.address}
 # range: odd:1M@{ramdax3.address}
 # range: nonsense
 . /harness/rc
@@ -19,7 +19,7 @@ small=$(device ramdax2)
 short=$(device ramdax3)
 
 check "a range is a device, ready to be mounted" test -c "/dev/$golden" -a -e $drivers/fsdev_dax/$golden
-check "System RAM is no carve-out" said "$CARVEOUT_DRIVER .*ram: .* overlaps System RAM"
+check "System RAM is no carve-out" said "$CARVEOUT_DRIVER .*ram: .* overlaps (System RAM|/memory@)"
 check "one range cannot be two devices" said "$CARVEOUT_DRIVER .*same: .* overlaps what is in use already"
 check "a range must be aligned" said "$CARVEOUT_DRIVER .*odd: .* must be multiples of 2048 KiB"
 check "a range must be spelled right" said "$CARVEOUT_DRIVER: 'nonsense' is not NAME:SIZE@ADDRESS"

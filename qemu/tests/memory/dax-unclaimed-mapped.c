@@ -2,7 +2,7 @@
 /*
  * test: a mount that hears of no removal (device-mapper) can be unmounted after it, with files that were mapped
  * series: 1-fixes
- * config: VIRTIO_PMEM FS_DAX BLK_DEV_DM
+ * config: FS_DAX BLK_DEV_DM
  * image: tree tree -Enoinline_data
  * device: pmem:tree
  */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # test: metadata that claims to go on behind its inode and the device is not read there
-# config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX EROFS_FS_XATTR
+# config: EROFS_FS_RAMDAX FS_DAX EROFS_FS_XATTR
 # image: end packed-end
 # device: pmem:end
 . /harness/ktap.sh

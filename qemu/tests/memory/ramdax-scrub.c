@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: what scrubbing finds bad after the mount is not read any more, be it data or metadata, and nothing else is lost
- * config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS_RAMDAX FS_DAX
  * image: tree tree -Enoinline_data
  * device: pmem:tree
  */

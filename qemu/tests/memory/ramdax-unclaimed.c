@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a device that tells nobody of errors and removal (device-mapper) is asked each time, and its errors are reported
- * config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX BLK_DEV_DM MEMORY_FAILURE HWPOISON_INJECT
+ * config: EROFS_FS_RAMDAX FS_DAX BLK_DEV_DM MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree -Enoinline_data
  * image: chunks tree --chunksize=4096
  * device: pmem:tree

@@ -2,7 +2,7 @@
 /*
  * test: read(2) on a mount with dax=always and sharing gives holes as zeroes, and reads compressed files ahead as without
  * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
- * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX FS_DAX
  * image: holes share-holes
  * image: lz4 share base -zlz4 -C65536
  * device: pmem:holes

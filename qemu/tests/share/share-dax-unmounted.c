@@ -2,7 +2,7 @@
 /*
  * test: nobody has memory of a mount on DAX after its unmount, whether there is what it takes to share such memory or not
  * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
- * config: EROFS_FS_PAGE_CACHE_SHARE FS_DAX VIRTIO_PMEM
+ * config: EROFS_FS_PAGE_CACHE_SHARE FS_DAX
  * image: base share base --dax
  * device: pmem:base
  * device: pmem:base

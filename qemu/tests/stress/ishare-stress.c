@@ -3,7 +3,7 @@
  * test: forged images, killed readers, hung and failing disks, and little memory never change what older mounts read
  * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE DM_DELAY DM_FLAKEY FAULT_INJECTION
- * config: EROFS_FS_RAMDAX VIRTIO_PMEM FS_DAX
+ * config: EROFS_FS_RAMDAX FS_DAX
  * image: base share base
  * image: next share next -zlz4hc,9
  * image: chunk share base --chunksize=4096 -b1024
