@@ -2,12 +2,35 @@
 
 include qemu/host/host.mk
 
-GUEST_OUT := $(BUILD)/guest
+GUEST_OUT := $(BUILD)/guest$(ARCH_SUFFIX)
+GUEST_CC := $(if $(CROSS),$(CROSS)gcc,$(CC))
 GUEST_CFLAGS := -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -static
 # Programs of every guest: qemu/guest/NAME.c each.  What one needs beside its
 # source is said below.
 GUEST_PROGRAMS := guestctl verify bench scribble guestpages mark
 GUEST_BASE := $(GUEST_OUT)/base.cpio
+BUSYBOX := /bin/busybox
+LIBCRYPTO := -lcrypto
+# For another architecture both are of its own Debian packages, of the oldest suite that has a
+# compiler for it here: what is linked with an older C library can be linked with a newer one.
+ifneq ($(CROSS),)
+MULTIARCH := $(patsubst %-,%,$(CROSS))
+SYSROOT := $(BUILD)/sysroot$(ARCH_SUFFIX)
+BUSYBOX := $(SYSROOT)/bin/busybox
+BUSYBOX_BY := --run qemu-$(firstword $(subst -, ,$(CROSS)))-static
+LIBCRYPTO := $(SYSROOT)/usr/lib/$(MULTIARCH)/libcrypto.a
+GUEST_CFLAGS += -isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/$(MULTIARCH)
+
+$(BUSYBOX) $(LIBCRYPTO) &:
+	@mkdir -p $(SYSROOT)/debs && cd $(SYSROOT)/debs && rm -f *.deb && \
+		{ $(TOP)/ci/debian-apt bookworm:$(ARCH) download busybox-static libssl-dev > log 2>&1 || \
+		  { tail -n 5 log >&2; exit 1; }; }
+	@for deb in $(SYSROOT)/debs/*.deb; do dpkg-deb -x "$$deb" $(SYSROOT) || exit 1; done
+
+$(GUEST_BASE): $(BUSYBOX)
+$(GUEST_OUT)/verify: $(LIBCRYPTO)
+endif
+
 # Guest tests stand in groups: qemu/tests/GROUP/NAME.c, with headers of the group.
 GUEST_TESTS := $(patsubst qemu/tests/%.c,$(GUEST_OUT)/tests/%,$(wildcard qemu/tests/*/*.c))
 # What "make shell" mounts.
@@ -26,14 +49,14 @@ guest-kernel:
 
 # The kselftests of the series that guest tests name, built by their own Makefiles.
 KSELFTESTS := $(sort $(shell sed -n 's/^. kselftest: //p' $(wildcard qemu/tests/*/*.sh)))
-KSELFTEST_OUT := $(BASE_BUILD)/kselftest
+KSELFTEST_OUT := $(BASE_BUILD)/kselftest$(ARCH_SUFFIX)
 .PHONY: kselftests
 kselftests: guest-kernel ## kselftests: build the kselftests of the series for the guests
 	@for t in $(sort $(dir $(KSELFTESTS))); do \
 		[ -d $(KERNEL_TREE)/tools/testing/selftests/$$t ] || continue; \
 		mkdir -p $(KSELFTEST_OUT)/$$t && \
 		$(MAKE) --no-print-directory -s -C $(KERNEL_TREE)/tools/testing/selftests/$$t \
-			OUTPUT=$(KSELFTEST_OUT)/$${t%/} LDFLAGS=-static > $(KSELFTEST_OUT)/log 2>&1 || \
+			CROSS_COMPILE=$(CROSS) OUTPUT=$(KSELFTEST_OUT)/$${t%/} LDFLAGS=-static > $(KSELFTEST_OUT)/log 2>&1 || \
 			{ cat $(KSELFTEST_OUT)/log; exit 1; }; \
 	done
 
@@ -97,19 +120,19 @@ new-test: ## new-test: make the guest test NAME=GROUP/NAME from the template (EX
 $(GUEST_OUT)/guestctl $(GUEST_OUT)/init: qemu/guest/guest.c
 $(GUEST_OUT)/init: $(wildcard qemu/guest/init-*.c)
 $(GUEST_OUT)/verify $(GUEST_OUT)/bench: qemu/guest/filelist.c
-$(GUEST_OUT)/verify: LDLIBS := -lcrypto
+$(GUEST_OUT)/verify: LDLIBS := $(LIBCRYPTO)
 
 $(GUEST_OUT)/%: qemu/guest/%.c $(wildcard qemu/guest/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
+	$(GUEST_CC) $(GUEST_CFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 
 $(GUEST_OUT)/tests/%: qemu/tests/%.c qemu/guest/guest.c $(wildcard qemu/guest/*.h qemu/tests/*/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -Iqemu/guest -o $@ $(filter %.c,$^) $(LDLIBS)
+	$(GUEST_CC) $(GUEST_CFLAGS) -Iqemu/guest -o $@ $(filter %.c,$^) $(LDLIBS)
 
 $(GUEST_BASE): qemu/mkinitramfs qemu/harness/cpio.py $(GUEST_OUT)/init \
 	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh qemu/guest/dax.sh
-	@/usr/bin/python3 -B $< $@ /bin/busybox $(filter-out %.py $<,$^)
+	@/usr/bin/python3 -B $< $(BUSYBOX_BY) $@ $(BUSYBOX) $(filter-out %.py $< $(BUSYBOX),$^)
 
 # The golden image: a Debian root filesystem, or the user's own tree or image.
 ROOTFS_OUT := $(BUILD)/rootfs
