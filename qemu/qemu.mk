@@ -163,6 +163,23 @@ demo: packages ## demo: the main job: GUESTS=4 guests on one image, and the proo
 		--devices "$(DEVICES)" --report $(BASE_BUILD)/demo/report.json \
 		$(if $(filter no,$(CONTAINERS)),,--containers $(BASE_BUILD)/containers)
 
+# One image for guests of all these, made here: with fingerprints, and with large files where pages
+# of 64 KiB can map them.
+MACHINES ?= $(ALL_MACHINES)
+ALL_MACHINES := x86_64-4k $(patsubst kernel/config/arch/%.config,%,$(wildcard kernel/config/arch/*-*.config))
+MACHINES_OUT := $(BUILD)/machines
+MACHINES_OPTIONS := --dax --fingerprint
+.PHONY: golden-machines arguments-golden-machines
+arguments-golden-machines: arguments-rootfs
+	$(foreach m,$(MACHINES),$(if $(filter $(m),$(ALL_MACHINES)),,$(error MACHINES=$(m): each is one of: $(ALL_MACHINES))))
+golden-machines: packages ## golden-machines: verify one image in guests of each architecture and page size (MACHINES="arm64-64k ...")
+	@$(MAKE) --no-print-directory rootfs
+	@$(foreach m,$(MACHINES),$(MAKE) --no-print-directory ARCH=$(firstword $(subst -, ,$(m))) PAGES=$(lastword $(subst -, ,$(m))) FLAVOUR=fast kernel guest &&) :
+	@mkdir -p $(MACHINES_OUT)
+	@$(if $(ROOTFS)$(IMAGE),,ROOTFS=$(ROOTFS_OUT)/rootfs.tar) ci/whole qemu/images/rootfs $(MACHINES_OUT) $(MACHINES_OPTIONS)
+	@qemu/machines --image $(MACHINES_OUT)/golden.erofs --list $(MACHINES_OUT)/golden.list \
+		--report $(BASE_BUILD)/machines.json $(MACHINES)
+
 # Kernel bases that share page cache without their series: what is measured on the series is
 # measured beside one of them, too.
 PEERS = linux-7.3

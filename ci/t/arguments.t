@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . ci/tap.sh
 
-unset IMAGE ROOTFS BASE UTILS_BASE FLAVOUR LINUX_SRC EROFS_UTILS_SRC
+unset IMAGE ROOTFS BASE UTILS_BASE FLAVOUR ARCH PAGES LINUX_SRC EROFS_UTILS_SRC
 export BUILD=$T/build
 # Every target asks which packages are there before it does anything else.
 mkdir "$T/bin"
@@ -87,6 +87,11 @@ r 'STRESS=long: write a number' stress STRESS=long
 r 'MUTATIONS=7: write FIRST-LAST' mutations MUTATIONS=7
 r 'MUTATIONS_FLAVOUR=slow is not one of' mutations MUTATIONS_FLAVOUR=slow
 r 'FLAVOUR=slow is not one of: fast' kernel FLAVOUR=slow
+r 'ARCH=mips is not one of: arm64 ' kernel ARCH=mips
+r 'PAGES=8k is not one of: 16k 4k 64k' kernel ARCH=arm64 PAGES=8k
+r 'PAGES=16k is not one of: 4k' kernel PAGES=16k
+r "ARCH=arm64: 'make demo' is for x86_64 alone; there are .*test" demo ARCH=arm64
+r 'MACHINES=arm64-8k: .*one of: .*arm64-64k' golden-machines MACHINES=arm64-8k
 r 'BASE=linux-2.4 is not one of: .*linux-' demo BASE=linux-2.4
 r 'UTILS_BASE=1.0 is not one of: ' utils UTILS_BASE=1.0
 r "LINUX_SRC=$T/none does not exist" tree LINUX_SRC="$T/none"

@@ -6,8 +6,8 @@
  *
  * Reads each file of LIST (see filelist.h) below ROOT twice over, once by
  * read(2) and once through a shared mapping, so that both ways into the image
- * are checked; with --read by read(2) alone.  Prints one JSON object: {"files_verified", "files_wrong",
- * "bytes"}; the first ten wrong files are named on stderr.
+ * are checked; with --read by read(2) alone.  Behind the end of a file a mapping must show nothing but
+ * zeroes.  Prints one JSON object: {"files_verified", "files_wrong", "bytes"}; the first ten wrong files are named on stderr.
  *
  * Exit status: 0 all equal, 1 something differs or cannot be read, 2 usage.
  */
@@ -60,19 +60,26 @@ static int digest_read(int fd, unsigned char *md)
 	return 0;
 }
 
-/* Digest of the @size bytes of @fd through a mapping. Return: 0 or an errno. */
-static int digest_mmap(int fd, size_t size, unsigned char *md)
+/*
+ * Digest of the @size bytes of @fd through a mapping, and whether anything but zeroes
+ * shows behind them in the last page. Return: 0 or an errno.
+ */
+static int digest_mmap(int fd, size_t size, unsigned char *md, bool *behind)
 {
+	size_t page = sysconf(_SC_PAGESIZE);
+	const char *p;
 	SHA256_CTX ctx;
-	void *p;
 
+	*behind = false;
 	SHA256_Init(&ctx);
 	if (size) {
 		p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 		if (p == MAP_FAILED)
 			return errno;
 		SHA256_Update(&ctx, p, size);
-		munmap(p, size);
+		for (size_t i = size; i % page; i++)
+			*behind |= p[i] != 0;
+		munmap((void *)p, size);
 	}
 	SHA256_Final(md, &ctx);
 	return 0;
@@ -86,6 +93,7 @@ static const char *check(int root, const struct file_entry *e, bool map,
 	char hex[2 * SHA256_DIGEST_LENGTH];
 	const char *wrong = NULL;
 	struct stat st;
+	bool behind;
 	int fd, ret;
 
 	fd = openat(root, e->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -104,7 +112,7 @@ static const char *check(int root, const struct file_entry *e, bool map,
 	*bytes += st.st_size;
 	if (!map)
 		goto out;
-	ret = digest_mmap(fd, st.st_size, md);
+	ret = digest_mmap(fd, st.st_size, md, &behind);
 	if (ret) {
 		wrong = strerror(ret);
 		goto out;
@@ -112,6 +120,8 @@ static const char *check(int root, const struct file_entry *e, bool map,
 	to_hex(md, hex);
 	if (memcmp(hex, e->digest, sizeof(hex)))
 		wrong = "mmap(2) gives other bytes than the host has";
+	else if (behind)
+		wrong = "mmap(2) shows something behind the end of the file";
 out:
 	close(fd);
 	return wrong;
