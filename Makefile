@@ -55,6 +55,7 @@ help: ## help: this list
 	@sed -n 's/^[^#]*## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | sort | \
 		awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 	@echo
+	@echo "ARCH= chooses the architecture of guests ($(ARCHS); PAGES=: the size of its pages)."
 	@echo "BASE= chooses the kernel base ($(call bases_of,kernel); default: $(call base_of,kernel))."
 	@echo "README.md says more; make -s print-VAR prints a variable (KERNEL, MKFS, FSCK, DUMP ...)."
 

@@ -25,7 +25,7 @@ static inline uint64_t lost_device(void)
 			break;
 	if (file)
 		fclose(file);
-	return start >> 12;
+	return start / getpagesize();
 }
 
 /**
@@ -39,7 +39,7 @@ static inline void lost_page(const char *path, int page)
 
 	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
 	ktap_ok(place > 0 && lost_device(), "it is at %lld of %#llx", (long long)place, (long long)lost_device());
-	ktap_ok(page_poison(lost_device() + place / 4096 + page), "lose a page");
+	ktap_ok(page_poison(lost_device() + place / getpagesize() + page), "lose a page");
 }
 
 /* How many pages of the file give SIGBUS, when they are touched one after the other? */
@@ -50,8 +50,8 @@ static inline int lost_by(const char *path, size_t size, int advice, int bad)
 
 	drop_caches("1");
 	madvise((void *)p, size, advice);
-	for (int i = 0; i < (int)((size + 4095) / 4096); i++)
-		if (gives_sigbus(p + i * 4096L)) {
+	for (int i = 0; i < (int)((size + getpagesize() - 1) / getpagesize()); i++)
+		if (gives_sigbus(p + i * (long)getpagesize())) {
 			n++;
 			if (i != bad)
 				printf("# page %d\n", i);

@@ -15,6 +15,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Bytes of the largest page that a kernel of these guests has; getpagesize() says what it is here. */
+#define PAGE_ROOM	65536
+
 /**
  * page_frame - tell which page of memory is mapped at an address
  * @address: in this process; it is not touched

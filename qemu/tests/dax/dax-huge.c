@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a file of 1 GiB made for memory is mapped by 512 faults, and losing a page of it costs that page alone
- * config: TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT
+ * config: TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT PAGE_SIZE_4KB
  * image: huge huge
  * device: ramdax:huge
  *

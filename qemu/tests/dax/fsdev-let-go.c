@@ -22,7 +22,7 @@
 
 int main(void)
 {
-	char node[PATH_MAX] = "", bytes[4096];
+	char node[PATH_MAX] = "", bytes[PAGE_ROOM];
 	int end;
 
 	ktap_begin();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page that a pipe holds delays no unmount, and keeps the device for EROFS until the pipe is read
- * image: tree tree -Enoinline_data
+ * image: tree tree --dax
  * device: pmem:tree
  * device: ramdax:tree
  * timeout: 90
@@ -20,14 +20,13 @@
 #include "pages.h"
 #include "system.h"
 
-#define PAGE	4096
 #define FSDEV	"/sys/bus/dax/drivers/fsdev_dax/"
 
-static char bytes[PAGE], again[PAGE];
+static char bytes[PAGE_ROOM], again[PAGE_ROOM];
 
 static bool pipe_is_right(int fd)
 {
-	bool ok = read(fd, again, PAGE) == PAGE && !memcmp(bytes, again, PAGE);
+	bool ok = read(fd, again, PAGE_ROOM) == getpagesize() && !memcmp(bytes, again, getpagesize());
 
 	close(fd);
 	return ok;
@@ -48,18 +47,18 @@ static void on_device(const char *what, const char *device, const char *options)
 
 	ktap_note("%s", what);
 	if (!ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mount", what) ||
-	    !ktap_ok((fd = page_in_pipe("/mnt/data.65536", 3, bytes)) >= 0, "%s: a page goes into a pipe", what))
+	    !ktap_ok((fd = page_in_pipe("/mnt/data.65536", 0, bytes)) >= 0, "%s: a page goes into a pipe", what))
 		return;
 	/* the inode goes before the mount does: one entry, and one of many */
 	ktap_ok((again_fd = page_in_pipe("/mnt/one", 0, bytes)) >= 0, "%s: so does the page of a short file", what);
 	write_to("/proc/sys/vm/drop_caches", "2");
 	close(again_fd);
-	ktap_ok((again_fd = page_in_pipe("/mnt/data.65536", 3, bytes)) >= 0, "%s: the file can be mapped again", what);
+	ktap_ok((again_fd = page_in_pipe("/mnt/data.65536", 0, bytes)) >= 0, "%s: the file can be mapped again", what);
 	close(again_fd);
 	quick_umount();
 
 	ktap_ok(!mount(device, "/mnt", "erofs", MS_RDONLY, options), "%s: mounted again at once", what);
-	again_fd = page_in_pipe("/mnt/data.65536", 3, bytes);
+	again_fd = page_in_pipe("/mnt/data.65536", 0, bytes);
 	ktap_ok(again_fd >= 0 && pipe_is_right(again_fd), "%s: the same page goes through a pipe", what);
 	quick_umount();
 	if (name)

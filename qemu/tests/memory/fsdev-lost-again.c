@@ -2,7 +2,7 @@
 /*
  * test: a lost page is still known after fsdev_dax was unbound and bound again
  * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT
- * image: tree tree -Enoinline_data
+ * image: tree tree --dax
  * device: ramdax:tree
  * timeout: 60
  */
@@ -13,14 +13,15 @@
 
 #define FSDEV	"/sys/bus/dax/drivers/fsdev_dax/"
 #define FILE_NAME	"/mnt/data.65536"
-#define BAD	3
+/* a byte of the page that is lost */
+#define BAD	12288L
 
 static int error_of_read(void)
 {
 	int fd = open(FILE_NAME, O_RDONLY), error;
 	char c;
 
-	error = fd < 0 || pread(fd, &c, 1, BAD * 4096) != 1 ? errno : 0;
+	error = fd < 0 || pread(fd, &c, 1, BAD) != 1 ? errno : 0;
 	close(fd);
 	return error;
 }
@@ -31,7 +32,7 @@ int main(void)
 
 	ktap_begin();
 	ktap_ok(realpath("/dev/harness/ramdax0", node) && !mount(node, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
-	lost_page(FILE_NAME, BAD);
+	lost_page(FILE_NAME, BAD / getpagesize());
 	ktap_eq(error_of_read(), EIO, "a read fails");
 	ktap_ok(!umount("/mnt") && !mount(node, "/mnt", "erofs", MS_RDONLY, NULL), "mount again");
 	ktap_eq(error_of_read(), EIO, "a read fails");

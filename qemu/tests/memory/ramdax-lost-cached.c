@@ -2,7 +2,7 @@
 /*
  * test: a lost page of a file that DAX cannot map is missed in no other page of a mapping
  * series: 3-memory
- * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT
+ * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT PAGE_SIZE_4KB
  * image: tree tree
  * device: ramdax:tree
  */
