@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: whichever page of a compressed file is read first, it has the right bytes
- * config: EROFS_FS_ZIP EROFS_FS_ZIP_ZSTD EROFS_FS_ZIP_LZMA EROFS_FS_ZIP_DEFLATE
+ * config: EROFS_FS_ZIP EROFS_FS_ZIP_ZSTD EROFS_FS_ZIP_LZMA EROFS_FS_ZIP_DEFLATE PAGE_SIZE_4KB
  * image: plain share base
  * image: zstd share base -zzstd -C65536 -Efragments
  * image: lzma share base -zlzma -C65536 -Eztailpacking

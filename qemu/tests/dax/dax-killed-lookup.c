@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: who is killed while the inode of a file is read does not keep the file off DAX
- * config: EROFS_FS_RAMDAX FS_DAX
+ * config: EROFS_FS_RAMDAX FS_DAX PAGE_SIZE_4KB
  * image: hole hole -b1024 --chunksize=4096 --dsunit=4
  * device: pmem:hole
  * cpus: 2

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a file on a DAX mount has no page cache, whoever asks for it
- * config: EROFS_FS FS_DAX CACHESTAT_SYSCALL BLK_DEV_LOOP
+ * config: EROFS_FS FS_DAX CACHESTAT_SYSCALL BLK_DEV_LOOP PAGE_SIZE_4KB
  * image: twice crafted twice
  * device: pmem:twice
  *

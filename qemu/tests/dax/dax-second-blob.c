@@ -2,7 +2,7 @@
 /*
  * test: the second mount with a blob uses DAX as was asked, or it is said that it does not
  * series: 3-memory
- * config: EROFS_FS_RAMDAX
+ * config: EROFS_FS_RAMDAX PAGE_SIZE_4KB
  * image: blob share blob
  * device: pmem:blob
  * device: pmem:blob.blob

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: files that share chunks are mapped together by DAX, and stay mapped
- * config: EROFS_FS
+ * config: EROFS_FS PAGE_SIZE_4KB
  * image: chunks chunks --chunksize=4096
  * image: huge chunks --chunksize=2097152 --dsunit=512
  * device: pmem:chunks

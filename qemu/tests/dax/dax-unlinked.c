@@ -2,7 +2,7 @@
 /*
  * test: a device can be removed while a file goes whose inode says that it has no links
  * series: 3-memory
- * config: EROFS_FS_RAMDAX
+ * config: EROFS_FS_RAMDAX PAGE_SIZE_4KB
  * image: unlinked crafted unlinked
  * device: ramdax:unlinked
  * device: pmem:unlinked

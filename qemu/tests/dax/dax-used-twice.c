@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page that two inodes of a corrupted image have belongs to one of them, or to nobody
- * config: EROFS_FS FS_DAX BLK_DEV_DM
+ * config: EROFS_FS FS_DAX BLK_DEV_DM PAGE_SIZE_4KB
  * image: twice crafted twice
  * device: pmem:twice
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: inodes that were mapped by DAX are reclaimed once nobody uses them
- * config: EROFS_FS_RAMDAX FS_DAX
+ * config: EROFS_FS_RAMDAX FS_DAX PAGE_SIZE_4KB
  * image: tree tree -Enoinline_data
  * device: pmem:tree
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a memory error hits who reads or maps the bytes, also in metadata, and nobody else
- * config: MEMORY_FAILURE HWPOISON_INJECT
+ * config: MEMORY_FAILURE HWPOISON_INJECT PAGE_SIZE_4KB
  * image: tree tree
  * device: pmem:tree
  * device: ramdax:tree

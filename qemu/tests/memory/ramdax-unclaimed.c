@@ -2,8 +2,8 @@
 /*
  * test: a device that tells nobody of errors and removal (device-mapper) is asked each time, and its errors are reported
  * config: EROFS_FS_RAMDAX FS_DAX BLK_DEV_DM MEMORY_FAILURE HWPOISON_INJECT
- * image: tree tree -Enoinline_data
- * image: chunks tree --chunksize=4096
+ * image: tree tree --dax
+ * image: chunks tree --chunksize=65536 --dsunit=16
  * device: pmem:tree
  * device: pmem:chunks
  */
@@ -25,9 +25,7 @@
 #include "pages.h"
 #include "system.h"
 
-#define PAGE	4096
-
-static char page[PAGE];
+static char page[1];
 
 /* Take the driver away from block device @name. */
 static bool unbind(const char *name)
@@ -56,7 +54,7 @@ static pid_t toucher(const char *path, int go, volatile uint64_t *frame)
 	/* else only who runs into the page hears of it, which injection does not make */
 	prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
 	fd = open(path, O_RDONLY);
-	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, PAGE);
+	p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
 	page[0] = *p;
 	*frame = page_frame(p);
 	if (read(go, page, 1) != 1)
@@ -74,7 +72,7 @@ int main(void)
 
 	ktap_begin();
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	frame = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	frame = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	/* chunks can be shared, and nobody would find their users */
 	ktap_ok(dm_create("chunks", "/dev/pmem1", "linear", "", device), "device-mapper over pmem1");

@@ -2,7 +2,7 @@
 /*
  * test: files on DAX share memory between images of a domain, for as long as the image it is in is there
  * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
- * config: EROFS_FS_PAGE_CACHE_SHARE
+ * config: EROFS_FS_PAGE_CACHE_SHARE PAGE_SIZE_4KB
  * config: TRANSPARENT_HUGEPAGE MEMORY_FAILURE HWPOISON_INJECT DM_DELAY
  * image: base share base --dax
  * image: next share next --dax
