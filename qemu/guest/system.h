@@ -69,6 +69,12 @@ static inline bool write_to(const char *path, const char *text)
 	return done;
 }
 
+/** pages_of - how many pages have that many bytes of a file */
+static inline int pages_of(long bytes)
+{
+	return (bytes + getpagesize() - 1) / getpagesize();
+}
+
 /** drop_caches - "1": page cache, "2": dentries and inodes, "3": both */
 static inline void drop_caches(const char *what)
 {

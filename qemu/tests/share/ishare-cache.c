@@ -61,11 +61,6 @@ static bool share(const char *image, const char *dir, const char *domain)
 /* bytes of same.1, see qemu/images/recipes/share */
 #define SAME	(3 * (65536 + 4095))
 
-static long pages(long bytes)
-{
-	return (bytes + getpagesize() - 1) / getpagesize();
-}
-
 /* pages of a file that are cached; opens it, reads nothing */
 static long cached(const char *dir, const char *name)
 {
@@ -126,7 +121,7 @@ static void layouts(void)
 		drop_caches("3");
 		ktap_ok(share(layout[i].image, "/mnt/a", "d") &&
 			sums_ok("/mnt/a"), "%s: content", layout[i].name);
-		ktap_ok(share("base", "/mnt/b", "d") && ktap_is(cached("/mnt/b", "f.3000000"), ==, pages(3000000)),
+		ktap_ok(share("base", "/mnt/b", "d") && ktap_is(cached("/mnt/b", "f.3000000"), ==, pages_of(3000000)),
 			"%s: is what a plain image has cached, too", layout[i].name);
 		ktap_ok(sums_ok("/mnt/b"), "%s: content, seen from a plain image", layout[i].name);
 		umount("/mnt/a");
@@ -136,7 +131,7 @@ static void layouts(void)
 		/* and the other way round */
 		share("base", "/mnt/b", "d");
 		share(layout[i].image, "/mnt/a", "d");
-		ktap_ok(sums_ok("/mnt/b") && ktap_is(cached("/mnt/a", "f.3000000"), ==, pages(3000000)) &&
+		ktap_ok(sums_ok("/mnt/b") && ktap_is(cached("/mnt/a", "f.3000000"), ==, pages_of(3000000)) &&
 			sums_ok("/mnt/a"),
 			"%s: reads what a plain image has cached", layout[i].name);
 		umount("/mnt/a");
@@ -153,7 +148,7 @@ static void layouts(void)
 		ktap_ok(share_as(layout[i].image, "/mnt/a", "d", true) &&
 			sums_ok("/mnt/a"), "%s, in a file: content",
 			layout[i].name);
-		ktap_ok(share("base", "/mnt/b", "d") && ktap_is(cached("/mnt/b", "f.3000000"), ==, pages(3000000)),
+		ktap_ok(share("base", "/mnt/b", "d") && ktap_is(cached("/mnt/b", "f.3000000"), ==, pages_of(3000000)),
 			"%s, in a file: is what an image on a disk has cached, too", layout[i].name);
 		umount("/mnt/a");
 		umount("/mnt/b");
@@ -171,9 +166,9 @@ static void sharing(void)
 	share("base", "/mnt/a", "d");
 	share("next", "/mnt/b", "d");
 	ktap_ok(sums_ok("/mnt/a"), "content");
-	ktap_ok(ktap_is(cached("/mnt/a", "f.65536"), ==, pages(65536)) &&
-		ktap_is(cached("/mnt/b", "f.65536"), ==, pages(65536)), "a compressed copy is cached");
-	ktap_eq(cached("/mnt/b", "same.2"), pages(SAME), "so is a copy under another name");
+	ktap_ok(ktap_is(cached("/mnt/a", "f.65536"), ==, pages_of(65536)) &&
+		ktap_is(cached("/mnt/b", "f.65536"), ==, pages_of(65536)), "a compressed copy is cached");
+	ktap_eq(cached("/mnt/b", "same.2"), pages_of(SAME), "so is a copy under another name");
 	ktap_eq(cached("/mnt/b", "new"), 0, "a file of its own is not");
 	ktap_ok(sums_ok("/mnt/b"), "content of the compressed copy");
 
@@ -187,7 +182,7 @@ static void sharing(void)
 	ktap_eq(counter_of("/mnt/a", "attached"), 14, "counted: attached files");
 	ktap_eq(counter_of("/mnt/b", "attached"), 14, "counted: those of the other image");
 	ktap_eq(counter_of("/mnt/b", "cached_bytes"), 2 * getpagesize(), "counted: bytes cached once");
-	ktap_eq(counter_of("/mnt/a", "saved_bytes"), 2 * pages(SAME) * getpagesize(), "counted: bytes saved");
+	ktap_eq(counter_of("/mnt/a", "saved_bytes"), 2 * pages_of(SAME) * getpagesize(), "counted: bytes saved");
 	for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++)
 		ktap_eq(share_counter(NULL, sums[i]), counter_of("/mnt/a", sums[i]) + counter_of("/mnt/b", sums[i]),
 			"counted: %s of all is the sum of the mounts", sums[i]);
@@ -199,7 +194,7 @@ static void sharing(void)
 	fd = open("/mnt/a/f.300001", O_RDONLY);
 	drop_caches("2");
 	close(fd);
-	ktap_eq(cached("/mnt/b", "same.2"), pages(SAME), "reclaim of inodes leaves the pages");
+	ktap_eq(cached("/mnt/b", "same.2"), pages_of(SAME), "reclaim of inodes leaves the pages");
 	fd = open("/mnt/b/f.65536", O_RDONLY);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
@@ -207,7 +202,7 @@ static void sharing(void)
 	munmap((void *)b, 65536);
 	fd = open("/mnt/b/f.300001", O_RDONLY);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	ktap_eq(cached("/mnt/a", "f.300001"), pages(300001), "DONTNEED does not take what another mount uses");
+	ktap_eq(cached("/mnt/a", "f.300001"), pages_of(300001), "DONTNEED does not take what another mount uses");
 	close(fd);
 	fd = open("/mnt/b/new", O_RDONLY);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);

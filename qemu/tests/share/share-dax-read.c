@@ -43,7 +43,8 @@ static void read_holes(void)
 		{ 0, PAGE }, { 0, 1 }, { 0, BYTES }, { 1234, 500000 }, { 195 * PAGE - 100, 200 }, { 990000, 20000 },
 		{ 396 * 1024, 2 * PAGE },
 	};
-	char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ssize_t page = getpagesize();
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd;
 
 	ktap_ok(!mount(holes, "/h", "erofs", MS_RDONLY, "dax=always"), "mount sparse files by DAX");
@@ -63,11 +64,11 @@ static void read_holes(void)
 				names[i], places[j].size, (long long)at, n, same ? "" : ", wrong ones", want);
 		}
 	ktap_ok(sums_ok("/h"), "content");
-	munmap(p + PAGE, PAGE);
+	munmap(p + page, page);
 	fd = share_open("/h", "all");
-	ktap_ok(ktap_is(pread(fd, p, 2 * PAGE, 0), ==, PAGE), "a hole is read as far as there is memory");
-	munmap(p, PAGE);
-	ktap_fails(pread(fd, p, 2 * PAGE, 0) < 0, EFAULT, "and not without any");
+	ktap_ok(ktap_is(pread(fd, p, 2 * page, 0), ==, page), "a hole is read as far as there is memory");
+	munmap(p, page);
+	ktap_fails(pread(fd, p, 2 * page, 0) < 0, EFAULT, "and not without any");
 	close(fd);
 	ktap_ok(!umount("/h"), "unmount");
 }

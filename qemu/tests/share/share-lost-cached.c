@@ -2,7 +2,7 @@
 /*
  * test: a lost page of a file that DAX cannot map is missed in no other page, if it is shared too
  * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
- * config: EROFS_FS_RAMDAX EROFS_FS_PAGE_CACHE_SHARE MEMORY_FAILURE HWPOISON_INJECT
+ * config: EROFS_FS_RAMDAX EROFS_FS_PAGE_CACHE_SHARE MEMORY_FAILURE HWPOISON_INJECT PAGE_SIZE_4KB
  * image: base share base
  * device: ramdax:base
  */
