@@ -2,7 +2,7 @@
 /*
  * test: who needs metadata of an older image in a compressed file, on a disk that hangs, can be killed
  * series: 4-share
- * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE EROFS_FS_ZIP DM_DELAY
+ * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE EROFS_FS_ZIP DM_DELAY PAGE_SIZE_4KB
  * image: outer deep 1 -zlz4 -C65536
  * image: inner deep 0 -zlz4 -C65536
  * device: blk:outer

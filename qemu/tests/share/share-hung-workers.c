@@ -2,7 +2,7 @@
 /*
  * test: killed readers of an image in a file, on a disk that hangs, keep nobody from reading other images
  * series: 4-share
- * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE DM_DELAY
+ * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE DM_DELAY PAGE_SIZE_4KB
  * image: box share box --chunksize=4096
  * device: blk:box
  * device: blk:box

@@ -2,7 +2,7 @@
 /*
  * test: files that wait for a disk that hangs do not keep the memory of other domains
  * series: 4-share
- * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY
+ * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY PAGE_SIZE_4KB
  * image: one tree -Enoinline_data --fingerprint
  * image: two tree -Enoinline_data --fingerprint -b1024
  * image: other share base

@@ -2,7 +2,7 @@
 /*
  * test: what goes by the host of a mapping is right for files that share: cachestat, mincore, memory errors, FIEMAP, FIBMAP, loop devices
  * series: 4-share
- * config: EROFS_FS_PAGE_CACHE_SHARE BLK_DEV_LOOP
+ * config: EROFS_FS_PAGE_CACHE_SHARE BLK_DEV_LOOP PAGE_SIZE_4KB
  * image: base share base
  * image: next share next -zlz4hc,9
  * image: box share box --fingerprint
