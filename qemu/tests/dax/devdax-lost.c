@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page that was lost while device_dax had the device is known to who mounts it
+ * series: 1-fixes/????-nd_pmem-remember-memory-errors.patch
  * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_PMEM X86_PMEM_LEGACY MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree -Enoinline_data
  * device: blk:tree

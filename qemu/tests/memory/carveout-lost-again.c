@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a lost page is still known after dax_carveout was unbound from its range and bound again
+ * series: 1-fixes/????-nd_pmem-remember-memory-errors.patch
  * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree -Enoinline_data
  * device: ramdax:tree

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: an image in a dma-buf is mounted by its descriptor, held once for many mounts, and cannot be written
- * config: EROFS_FS_DMABUF UDMABUF DMABUF_HEAPS_SYSTEM EROFS_FS_ZIP HUGETLBFS OVERLAY_FS
+ * config: EROFS_FS_DMABUF UDMABUF DMABUF_HEAPS_SYSTEM EROFS_FS_ZIP EROFS_FS_PAGE_CACHE_SHARE HUGETLBFS OVERLAY_FS PAGE_SIZE_4KB
  * image: tree tree -Enoinline_data
  * image: inline tree
  * image: chunks tree --chunksize=4096

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a lost page of a block device with DAX is still known after it was mounted again, or its driver bound again
+ * series: 1-fixes/????-nd_pmem-remember-memory-errors.patch
  * config: EROFS_FS_RAMDAX MEMORY_FAILURE
  * image: tree tree -Enoinline_data
  * device: pmem:tree

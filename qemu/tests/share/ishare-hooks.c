@@ -259,6 +259,8 @@ static void uprobes(int probed, int first)
 	ktap_eq(hits("late"), 0, "a call in the other one does not hit it");
 	user_do(&users[probed], 'c');
 	ktap_eq(hits("late"), 1, "a call in its own does");
+	/* Linux 7.x keeps a copy that a list of this CPU holds yet; this lets it go */
+	madvise((void *)((uintptr_t)&ret & -sysconf(_SC_PAGESIZE)), 1, MADV_COLD);
 	ktap_ok(probe("late", probed, ret, false), "remove it");
 	mine = user_do(&users[probed], 'c');
 	ktap_ok(ktap_is(mine.byte, ==, 0xc3) &&

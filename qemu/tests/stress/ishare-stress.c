@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: forged images, killed readers, hung and failing disks, and little memory never change what older mounts read
- * series: 4-share
+ * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE DM_DELAY DM_FLAKEY FAULT_INJECTION
  * config: EROFS_FS_RAMDAX FS_DAX
  * image: base share base
