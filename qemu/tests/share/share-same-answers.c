@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a shared file answers system calls as one that is not shared, but for FIBMAP
- * series: 4-share
+ * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_RAMDAX
  * image: base share base
  * image: lz4 share base -zlz4
