@@ -235,7 +235,7 @@ static void check_many(int fd)
 	}
 	ktap_eq(good, MOUNTS, "mount it %d times, and read all files each time", MOUNTS);
 	after = free_kib();
-	ktap_ok(ktap_is((before - after) / MOUNTS, <, (long)(size / 1024 / 4)), "a mount takes %ld KiB, the image has %ld",
+	ktap_ok(ktap_is((before - after) / MOUNTS, <, (long)(size / 1024 / 2)), "a mount takes %ld KiB, the image has %ld",
 		(before - after) / MOUNTS, (long)(size / 1024));
 	for (int n = 0; n < MOUNTS; n++) {
 		snprintf(dir, sizeof(dir), "/m%d", n);
