@@ -45,12 +45,12 @@ def bounded(fill, *options):
     with open(tap.path("tree/file"), "wb") as f:
         fill(f)
     # How far the workers get ahead is chance: a part of the buffers is not used in every run.
-    for _ in range(4):
+    for _ in range(8):
         without, with_ = peak(*options), peak("--fingerprint", *options)
         print(f"# {with_} KiB with fingerprints, {without} KiB without")
         if with_ <= 1.2 * without:
             return
-    raise Wrong("that is more than 20 % above, four times")
+    raise Wrong("that is more than 20 % above, eight times")
 
 
 def incompressible(f):
