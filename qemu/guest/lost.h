@@ -3,10 +3,13 @@
 #ifndef LOST_H
 #define LOST_H
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "ktap.h"
 #include "pages.h"
@@ -40,6 +43,17 @@ static inline void lost_page(const char *path, int page)
 	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
 	ktap_ok(place > 0 && lost_device(), "it is at %lld of %#llx", (long long)place, (long long)lost_device());
 	ktap_ok(page_poison(lost_device() + place / getpagesize() + page), "lose a page");
+}
+
+/** lost_error - read the byte at @pos of a file that is opened for it. Return: 0, or errno */
+static inline int lost_error(const char *path, off_t pos)
+{
+	int fd = open(path, O_RDONLY), error;
+	char c;
+
+	error = fd < 0 || pread(fd, &c, 1, pos) != 1 ? errno : 0;
+	close(fd);
+	return error;
 }
 
 /* How many pages of the file give SIGBUS, when they are touched one after the other? */

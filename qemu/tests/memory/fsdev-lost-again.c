@@ -16,16 +16,6 @@
 /* a byte of the page that is lost */
 #define BAD	12288L
 
-static int error_of_read(void)
-{
-	int fd = open(FILE_NAME, O_RDONLY), error;
-	char c;
-
-	error = fd < 0 || pread(fd, &c, 1, BAD) != 1 ? errno : 0;
-	close(fd);
-	return error;
-}
-
 int main(void)
 {
 	char node[PATH_MAX] = "";
@@ -33,13 +23,13 @@ int main(void)
 	ktap_begin();
 	ktap_ok(realpath("/dev/harness/ramdax0", node) && !mount(node, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
 	lost_page(FILE_NAME, BAD / getpagesize());
-	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_eq(lost_error(FILE_NAME, BAD), EIO, "a read fails");
 	ktap_ok(!umount("/mnt") && !mount(node, "/mnt", "erofs", MS_RDONLY, NULL), "mount again");
-	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_eq(lost_error(FILE_NAME, BAD), EIO, "a read fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 	ktap_ok(write_to(FSDEV "unbind", node + 5) && write_to(FSDEV "bind", node + 5), "unbind and bind");
 	ktap_ok(!mount(node, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
-	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_eq(lost_error(FILE_NAME, BAD), EIO, "a read fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();

@@ -12,22 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ktap.h"
-#include "system.h"
+#include "lost.h"
 
 #define FILE_NAME	"/mnt/data.65536"
 #define BAD	3
 #define ND_PMEM	"/sys/bus/nd/drivers/nd_pmem/"
-
-static int error_of_read(void)
-{
-	int fd = open(FILE_NAME, O_RDONLY), error;
-	char c;
-
-	error = fd < 0 || pread(fd, &c, 1, BAD * 4096) != 1 ? errno : 0;
-	close(fd);
-	return error;
-}
 
 int main(void)
 {
@@ -47,15 +36,15 @@ int main(void)
 	}
 	waitpid(pid, &status, 0);
 	close(fd);
-	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_eq(lost_error(FILE_NAME, BAD * 4096), EIO, "a read fails");
 	ktap_ok(!umount("/mnt") && !mount("/dev/harness/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount again");
-	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_eq(lost_error(FILE_NAME, BAD * 4096), EIO, "a read fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 	ktap_ok(write_to(ND_PMEM "unbind", "namespace0.0") && write_to(ND_PMEM "bind", "namespace0.0"), "unbind and bind");
 	for (int tries = 0; tries < 100 && access("/dev/pmem0", F_OK); tries++)
 		usleep(10000);
 	ktap_ok(!mount("/dev/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount");
-	ktap_eq(error_of_read(), EIO, "a read fails");
+	ktap_eq(lost_error(FILE_NAME, BAD * 4096), EIO, "a read fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 	return ktap_end();
 }
