@@ -55,6 +55,9 @@ check "... to build/BASE/tree" cmp "$tree/src/a" "$T/tiny-1.0/src/a"
 check "... without a .gitignore that hides new files" test ! -e "$tree/.gitignore"
 check "make takes it as BASE=" bash -c "make -s print-KERNEL BASE=$base | grep -q /build/$base/kernel-fast/"
 fails "make says which bases there are" "BASE=nothing is not one of: .*$base" make tree BASE=nothing
+truncate -s 1T "$T/large.orig.tar.gz"
+fails "a tree that does not fit is not begun" "$base needs about [0-9]* MiB in .*, but only [0-9]* MiB are free" \
+	env BUILD="$T/full" TINY_SRC="$T/large.orig.tar.gz" ci/series tree $base
 check "a base without a series is no error" make -s patches BASE=$base
 
 suites() { ci/debian-apt "$1" sources | awk '$1 == "deb" { print $(NF - 1) }' | xargs; }
