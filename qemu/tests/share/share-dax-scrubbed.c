@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page that scrubbing has found bad makes a shared file on DAX fail, so that a younger image uses its own copy
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE PAGE_SIZE_4KB
  * image: base share base --dax
  * device: pmem:base

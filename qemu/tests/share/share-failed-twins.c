@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a file that cannot be read costs no memory for each time that it is opened, though others are equal to it
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE DM_DELAY DM_FLAKEY
  * image: base share base
  * image: chunk share base --chunksize=4096

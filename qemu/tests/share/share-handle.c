@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: an inode that somebody has put into the content of a file, and that is opened by a handle, feeds nobody else
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE FHANDLE
  * image: evil share-forge handle
  * image: base share base

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a loop device that gets another backing file of the same bytes (LOOP_CHANGE_FD) leaves its mount alive
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_PAGE_CACHE_SHARE BLK_DEV_LOOP
  * image: base share base
  * device: blk:base

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a lost page of a file that DAX cannot map is missed in no other page, if it is shared too
- * series: 4-share/????-erofs-share-page-cache-between-files-of-equal-conten.patch
+ * series: 4-share
  * config: EROFS_FS_RAMDAX EROFS_FS_PAGE_CACHE_SHARE MEMORY_FAILURE HWPOISON_INJECT PAGE_SIZE_4KB
  * image: base share base
  * device: ramdax:base
