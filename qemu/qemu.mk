@@ -36,9 +36,13 @@ GUEST_TESTS := $(patsubst qemu/tests/%.c,$(GUEST_OUT)/tests/%,$(wildcard qemu/te
 # What "make shell" mounts.
 SHELL_IMAGE = $(or $(IMAGE),$(wildcard $(BUILD)/rootfs/golden.erofs))
 
+# Programs of erofs-utils that guest tests name, each of one source.
+GUEST_TOOLS := $(sort $(shell sed -n 's/^. tool: //p' $(wildcard qemu/tests/*/*.sh)))
+
 .PHONY: guest
 guest: packages ## guest: build the programs of the guests and the base initramfs
-	@$(MAKE) --no-print-directory -s $(GUEST_BASE) $(GUEST_TESTS)
+	@ci/whole ci/series tree $(UTILS_BASE)
+	@$(MAKE) --no-print-directory -s $(GUEST_BASE) $(GUEST_TESTS) $(GUEST_TOOLS:%=$(GUEST_OUT)/tools/%)
 
 # A guest kernel that is there is taken as it is, so that one test runs in
 # seconds; "make kernel" brings it up to date.
@@ -129,6 +133,10 @@ $(GUEST_OUT)/%: qemu/guest/%.c $(wildcard qemu/guest/*.h)
 $(GUEST_OUT)/tests/%: qemu/tests/%.c qemu/guest/guest.c $(wildcard qemu/guest/*.h qemu/tests/*/*.h)
 	@mkdir -p $(@D)
 	$(GUEST_CC) $(GUEST_CFLAGS) -Iqemu/guest -o $@ $(filter %.c,$^) $(LDLIBS)
+
+$(GUEST_OUT)/tools/%: $(UTILS_TREE)/%.c
+	@mkdir -p $(@D)
+	$(GUEST_CC) $(GUEST_CFLAGS) -U_GNU_SOURCE -o $@ $<
 
 $(GUEST_BASE): qemu/mkinitramfs qemu/harness/cpio.py $(GUEST_OUT)/init \
 	       $(GUEST_PROGRAMS:%=$(GUEST_OUT)/%) qemu/guest/ktap.sh qemu/guest/dax.sh

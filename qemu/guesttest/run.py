@@ -133,6 +133,8 @@ class Run:
             if os.path.exists(words):
                 files.append((words, "/harness/rc"))
         files += [(os.path.join(TOP, f), "/root/" + os.path.basename(f)) for f in spec.files]
+        files += [(built("guest", self.arch.folder("guest"), "tools", name), "/root/" + os.path.basename(name))
+                  for name in spec.tools]
         return argv, files + [(built("kselftests", harness.base_dir(), os.path.basename(self.arch.folder("kselftest")), name),
                                "/root/" + os.path.basename(name)) for name in spec.kselftests]
 

@@ -15,7 +15,7 @@ RECIPES = os.path.join(TOP, "qemu", "images", "recipes")
 FLAVOURS = ("fast", "debug")
 
 SINGLE = {"test", "series", "memory", "cpus", "guests", "timeout", "flavours", "append", "devicetree", "stress", "clock"}
-MANY = {"config", "image", "device", "file", "kselftest", "range"}
+MANY = {"config", "image", "device", "file", "kselftest", "range", "tool"}
 
 
 class Spec:
@@ -29,6 +29,7 @@ class Spec:
     ranges     NAME:SIZE@ADDRESS of further ranges to be DAX devices
     files      paths below the top of the project, to be put into /root
     kselftests  programs of tools/testing/selftests, to be put into /root
+    tools       programs of erofs-utils, to be put into /root
     devicetree  path of a source for the guest, or None
     icount     is the guest's clock one of instructions?
     memory, cpus, guests, timeout, flavours, append, stress   as in Documentation/tests.md
@@ -47,6 +48,7 @@ class Spec:
         self.config = [word for _, value in many["config"] for word in value.split()]
         self.files = [value for _, value in many["file"]]
         self.kselftests = [value for _, value in many["kselftest"]]
+        self.tools = [value for _, value in many["tool"]]
         self.ranges = [value for _, value in many["range"]]
         self.append = single.get("append", ("", ""))[1]
         self.devicetree = os.path.join(TOP, single["devicetree"][1]) if "devicetree" in single else None
