@@ -19,11 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "dmabuf.h"
 #include "ktap.h"
 #include "share.h"
+#include "sigbus.h"
 #include "system.h"
 
 #define PAGE	4096
@@ -195,12 +197,16 @@ static void check_mappings(int fd)
 	ktap_ok(!umount("/over"), "unmount it");
 }
 
-/* Page cache of programs and such is shared with another mount, what the dma-buf maps is not. */
+/*
+ * Page cache of programs and such is shared with another mount.  What the dma-buf maps is
+ * not, if it can map anything: with inode_share it cannot on 7.3.
+ */
 static void check_shared(void)
 {
 	static char *const options[] = { "inode_share", "domain_id=d", NULL };
 	int fd = make(4, MEMFD);
 	volatile char *a, *b;
+	struct utsname uts;
 
 	ktap_ok(dmabuf_mount(fd, "/mnt", options) && share_mount("/dev/harness/blk4", "/b", NULL),
 		"a dma-buf and a disk share page cache");
@@ -212,7 +218,14 @@ static void check_shared(void)
 	a = share_map("/mnt", "data.8192", 8192);
 	b = share_map("/b", "data.8192", 8192);
 	ktap_ok(a && b && a[0] == b[0] && a[8191] == b[8191], "shared mappings have the same bytes");
-	ktap_ok(!munmap((void *)a, 8192) && !munmap((void *)b, 8192) && !umount("/mnt") && !umount("/b"), "unmount both");
+	ktap_ok(!munmap((void *)a, 8192) && !munmap((void *)b, 8192), "unmap them");
+	drop_caches("1");
+	a = share_map("/mnt", "data.1000003", 999424);
+	for (int i = 0; a && i < 999424; i += PAGE)
+		a[i];
+	uname(&uts);
+	ktap_eq(share_cached("/mnt", "data.1000003") >= 244, strncmp(uts.release, "6.", 2) != 0, "pages in the page cache");
+	ktap_ok(!munmap((void *)a, 999424) && !umount("/mnt") && !umount("/b"), "unmount both");
 }
 
 static void check_many(int fd)
@@ -242,6 +255,37 @@ static void check_many(int fd)
 		good -= !umount(dir);
 	}
 	ktap_eq(good, 0, "unmount them");
+}
+
+/* The image says that the second half of a file is where the dma-buf has ended. */
+static void check_lies(void)
+{
+	int fd = make(0, MEMFD), file;
+	char *own = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *all, *second;
+	static char buf[65536];
+	uint32_t meta_blocks;
+	struct stat st;
+
+	ktap_ok(own != MAP_FAILED && dmabuf_mount(fd, "/mnt", NULL) && !stat("/mnt/data.65536", &st) && !umount("/mnt"),
+		"find the inode of a file");
+	memcpy(&meta_blocks, own + 1024 + 40, sizeof(meta_blocks));	/* struct erofs_super_block */
+	*(uint32_t *)(own + 1024 + 8) &= ~1U;				/* no checksum */
+	*(uint32_t *)(own + meta_blocks * (off_t)PAGE + st.st_ino * 32 + 16) = size / PAGE - 8;
+	ktap_ok(dmabuf_mount(fd, "/mnt", NULL), "mount an image that has a file behind its end");
+	file = open("/mnt/data.65536", O_RDONLY);
+	ktap_eq(read(file, buf, sizeof(buf)), 32768, "read what there is");
+	ktap_fails(read(file, buf, sizeof(buf)), EIO, "and no more");
+	all = mmap(NULL, 65536, PROT_READ, MAP_SHARED, file, 0);
+	second = mmap(NULL, 32768, PROT_READ, MAP_SHARED, file, 32768);
+	sigbus_catch();
+	ktap_ok(all != MAP_FAILED && second != MAP_FAILED && !gives_sigbus(all) && gives_sigbus(all + 32768) &&
+		gives_sigbus(all + 65535) && gives_sigbus(second), "map it: SIGBUS for what is not there");
+	munmap(all, 65536);
+	munmap(second, 32768);
+	close(file);
+	ktap_ok(!umount("/mnt"), "unmount");
+	munmap(own, size);
+	close(fd);
 }
 
 static void check_refused(int fd)
@@ -274,6 +318,7 @@ int main(void)
 	check_kinds();
 	mkdir("/b", 0755);
 	check_shared();
+	check_lies();
 	fd = make(0, MEMFD);
 	check_refused(fd);
 	check_mappings(fd);
