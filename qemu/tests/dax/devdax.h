@@ -19,7 +19,9 @@
 
 #include "system.h"
 
+#ifndef DATA
 #define DATA		(2UL << 20)
+#endif
 #define INFO		4096
 #define SUPER		1024
 #define EROFS_MAGIC	0xe0f5e1e2
