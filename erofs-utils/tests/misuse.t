@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -555,4 +556,141 @@ def no_deadlock():
 
 
 tap.check("a failure while others wait for the compressor", no_deadlock)
+
+# --- what was asked for, and what came of it
+def shows(image, regex, *args):
+    said = must(DUMP, *args, image)
+    if not re.search(regex, said, re.M):
+        raise Wrong(f"no {regex} in: {said}")
+
+
+def numbers():
+    sources()
+    put(tap.path("dir/text"), b"".join(b"%d " % n for n in range(100000)))
+
+
+def directory_compression():
+    """--zD=0 is off, --zD=1 is on; without -z there is nothing to compress with."""
+    sources()
+    for n in range(300):
+        put(tap.path(f"dir/a-name-that-is-somewhat-longer-{n}"), b"x")
+    sizes = {}
+    for o in ("--zD=0", "--zD=1", "--zD"):
+        must(MKFS, "--quiet", "-zlz4", "-T1", "-Uclear", o, tap.path("img"), tap.path("dir"))
+        must(FSCK, "--extract", tap.path("img"))
+        sizes[o] = re.search(r"Layout: (\d)", must(DUMP, "--path=/", tap.path("img")))[1]
+    if sizes != {"--zD=0": "2", "--zD=1": "1", "--zD": "1"}:
+        raise Wrong(str(sizes))
+
+
+def metabox_algorithm(data, *args):
+    """What -m names is for metadata, wherever it stands."""
+    numbers()
+    must(MKFS, "--quiet", *args, tap.path("img"), tap.path("dir"))
+    must(MKFS, "--quiet", *data, tap.path("other"), tap.path("dir"))
+    ratio = [re.search(r"Compression ratio: (.*)", must(DUMP, "--path=/text", tap.path(i)))[1] for i in ("img", "other")]
+    if ratio[0] != ratio[1]:
+        raise Wrong(f"{ratio[0]}, not {ratio[1]}")
+    shows(tap.path("img"), "compr_algs:.*zstd")
+    must(FSCK, "--extract", tap.path("img"))
+
+
+def caret():
+    sources()
+    must(MKFS, "--quiet", "-Enosbcrc,^nosbcrc", tap.path("img"), tap.path("dir"))
+    shows(tap.path("img"), "compatible features:.*sb_csum")
+    must(MKFS, "--quiet", "-E^force-inode-extended", "-T1", "--all-root", tap.path("img"), tap.path("dir"))
+    shows(tap.path("img"), "Inode size: 32", "--path=/f1")
+
+
+tap.check("--zD", directory_compression)
+tap.check("--zD without -z", option, "use -z", "dir", "--zD")
+tap.check("-m before -z", metabox_algorithm, ("-zlz4",), "-m4096:zstd", "-zlz4")
+tap.check("-m behind -z", metabox_algorithm, ("-zlz4",), "-zlz4", "-m4096:zstd")
+tap.check("-m without -z", metabox_algorithm, (), "-m4096:zstd")
+tap.check("options with a caret", caret)
+for regex, source, *args in (("too many algorithm", "dir", "-z" + ":".join(["lz4"] * 65)), ("invalid --zD", "dir", "-zlz4", "--zD=x"),
+                             ("compression level", "dir", "-zlz4hc,level=4294967297"), ("no algorithm", "dir", "-z", ""),
+                             ("fragdedupe=foo", "dir", "-zlz4", "-Efragdedupe=foo"), ("invalid extended", "dir", "-Efragments="),
+                             ("xattr tolerance", "dir", "-x", ""), ("disk offset", "dir", "--offset="), ("disk offset", "dir", "--offset=-4096"),
+                             ("zfeature", "dir", "--zfeature-bits="), ("extent size", "dir", "--max-extent-bytes="),
+                             ("clean=7", "dir", "--clean=7"), ("clean=", "dir", "--clean="), ("tarball", "dir", "--aufs"),
+                             ("tarball", "dir", "--ungzip"), ("tarball", "dir", "--gzinfo=/nowhere/x"), ("tarball", "img", "--sort=none"),
+                             ("needs -z", "dir", "--compress-hints=/dev/null"), ("leave it out", "img", "--chunksize=4096", "--blobdev=/nowhere/x"),
+                             ("leave it out", "img", "--clean=data", "--chunksize=4096", "--blobdev=/nowhere/x"),
+                             ("leave it out", "tar", TAR, "--clean=rvsp", "--chunksize=4096", "--blobdev=/nowhere/x"),
+                             ("/nowhere/x", "dir", "--chunksize=4096", "--blobdev=/nowhere/x")):
+    tap.check("refused: " + " ".join(args)[:40], option, regex, source, *args)
+
+
+def in_the_source(*args):
+    """The image is in the directory that it is made of: it's left out."""
+    numbers()
+    img = tap.path("dir/img")
+    for how in ((), ("--incremental=data",)):
+        must(MKFS, "--quiet", *args, *how, img, tap.path("dir"))
+        must(FSCK, "--extract", img)
+        must_fail("img", DUMP, "--path=/img", img)
+    must(FSCK, "--extract=" + tap.path("out"), img)
+    if get(tap.path("out/text")) != get(tap.path("dir/text")):
+        raise Wrong("other contents")
+
+
+for args in (), ("--fingerprint",), ("-zlz4", "--fingerprint"), ("--chunksize=4096",):
+    tap.check("an image in its own source: " + " ".join(args), in_the_source, *args)
+
+
+def deep_digests():
+    fd, new = os.open(tap.path("."), os.O_RDONLY), -1
+    try:
+        os.mkdir("deep", dir_fd=fd)
+        for name in ["deep"] + ["d"] * 1000:
+            if name == "d":
+                os.mkdir("d", dir_fd=fd)
+            new = os.open(name, os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = new
+        os.close(os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
+    finally:
+        os.close(fd)
+    must(MKFS, "--quiet", "--fingerprint", tap.path("img"), tap.path("deep"))
+    shows(tap.path("img"), "/d/d/f$", "--fingerprint")
+    must(DUMP, "--sharing", tap.path("img"))
+    must_fail("--cat needs", DUMP, "--cat", tap.path("img"))
+
+
+tap.check("1000 directories in each other: digests, sharing", deep_digests)
+
+
+def more_prefixes(*base):
+    """Prefixes are added to those of a base."""
+    sources()
+    must(MKFS, "--quiet", *base, tap.path("new"), tap.path("dir"))
+    put(tap.path("more/g"), b"g" * 5000)
+    must(MKFS, "--quiet", "--incremental=data", *[f"--xattr-prefix=user.p{n}" for n in range(20)], tap.path("new"), tap.path("more"))
+    must(FSCK, "--extract", tap.path("new"))
+
+
+for base in (), ("--xattr-prefix=user.a",), ("--fingerprint",):
+    tap.check("more prefixes of xattrs than the base has: " + " ".join(base), more_prefixes, *base)
+
+
+def many_names():
+    """Compact inodes count 65,535 links."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as top:
+        put(top + "/f", b"contents")
+        for n in range(65535):
+            os.link(top + "/f", f"{top}/{n}")
+        must(MKFS, "--quiet", "-T1", tap.path("img"), top)
+        must_fail("compact form", MKFS, "--quiet", "-T1", "-Eforce-inode-compact", tap.path("other"), top)
+    must(FSCK, tap.path("img"))
+    shows(tap.path("img"), "Links: 65536 ", "--path=/77")
+
+
+if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK):
+    tap.check("65,536 names of a file", many_names)
+else:
+    tap.skip("65,536 names of a file", "no /dev/shm")
+
+
 tap.done()
