@@ -693,4 +693,33 @@ else:
     tap.skip("65,536 names of a file", "no /dev/shm")
 
 
+def far(*options, refused=None):
+    """Data behind block 2^32, in an image that is nearly all hole: each file is 2^31 blocks behind the one before."""
+    for n in range(3):
+        put(tap.path(f"dir/a{n}"), os.urandom(20000))
+        put(tap.path(f"dir/t{n}"), b"".join(b"%d\n" % i for i in range(5000 << n)))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as top:
+        img = top + "/img"
+        args = [MKFS, "--quiet", "--fingerprint", *options, img, tap.path("dir")]
+        if refused:
+            must_fail(refused, *args)
+            if os.path.exists(img):
+                raise Wrong("there is an output file")
+            return
+        must(*args)
+        must(FSCK, "--fingerprint", "--extract=" + tap.path("out"), img)
+    must("diff", "-r", tap.path("dir"), tap.path("out"))
+
+
+if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK):
+    for args in "", "-zlz4", "-zlz4 -m4096", "-zlz4 -Efragments", "-zlz4 -Elegacy-compress", "-zdeflate -C65536":
+        tap.check("behind block 2^32: " + args, far, "--dsunit=2147483648", "-E48bit", *args.split())
+    for args, regex in ("-E48bit -zlz4 -Eztailpacking", "leave -Eztailpacking out"), ("-zlz4", "use -E48bit"), ("", "No space"), \
+            ("-E48bit --MZ", "leave --MZ out"):
+        tap.check("refused behind block 2^32: " + args, far, "--dsunit=2147483648", *args.split(), refused=regex)
+    tap.check("refused: more than 2^32 blocks", far, "--dsunit=715827882", refused="use -E48bit")
+else:
+    tap.skip("behind block 2^32", "no /dev/shm")
+
+
 tap.done()
