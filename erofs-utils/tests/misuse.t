@@ -722,4 +722,41 @@ else:
     tap.skip("behind block 2^32", "no /dev/shm")
 
 
+def behind_far(*options):
+    """An incremental build over an image that reaches behind block 2^32: all of both is there."""
+    for n in range(4):
+        put(tap.path(f"dir/a{n}"), os.urandom(20000))
+        put(tap.path(f"more/t{n}"), b"".join(b"%d\n" % i for i in range(5000 << n)))
+    must("tar", "-C", tap.path("more"), "-cf", tap.path("more.tar"), ".")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as top:
+        img = top + "/img"
+        must(MKFS, "--quiet", "--fingerprint", "-E48bit", "--dsunit=2147483648", img, tap.path("dir"))
+        must(MKFS, "--quiet", "--incremental=data", *options, img, tap.path("more.tar" if TAR in options else "more"))
+        must(FSCK, "--fingerprint", "--extract=" + tap.path("out"), img)
+    shutil.copytree(tap.path("more"), tap.path("dir"), dirs_exist_ok=True)
+    must("diff", "-r", tap.path("dir"), tap.path("out"))
+
+
+def more_than_a_tebibyte():
+    """The data of a tarball was kept in the image at 1 TiB: the first file came to where that of another one was."""
+    for name in "za":
+        put(tap.path(f"dir/{name}"), os.urandom(50000))
+    must("tar", "-C", tap.path("dir"), "-cf", tap.path("tar"), "z", "a")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as top:
+        rc, _ = run(MKFS, "--quiet", TAR, "--dsunit=268435456", top + "/img", tap.path("tar"))
+        if rc == 0:
+            must(FSCK, "--extract=" + tap.path("out"), top + "/img")
+            must("diff", "-r", tap.path("dir"), tap.path("out"))
+        elif os.path.exists(top + "/img"):
+            raise Wrong("there is an output file")
+
+
+if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK):
+    for args in "", "-zlz4", "--chunksize=4096", "--tar=f", "--tar=f -zlz4":
+        tap.check("added behind block 2^32: " + args, behind_far, *args.split())
+    tap.check("a tarball whose image is larger than 1 TiB", more_than_a_tebibyte)
+else:
+    tap.skip("added behind block 2^32", "no /dev/shm")
+
+
 tap.done()
