@@ -759,4 +759,16 @@ else:
     tap.skip("added behind block 2^32", "no /dev/shm")
 
 
+def whole_hole():
+    os.mkdir(tap.path("dir"))
+    with open(tap.path("dir/hole"), "wb") as f:
+        f.truncate(3 << 40)
+    must(MKFS, "--quiet", "--chunksize=4194304", tap.path("img"), tap.path("dir"))
+    shows(tap.path("img"), f"Size: {3 << 40} ", "--path=/hole")
+    must(FSCK, tap.path("img"))
+
+
+tap.check("a file that is a hole of 3 TiB, with chunks", whole_hole)
+
+
 tap.done()
