@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page that is lost is known whichever driver has the memory next: nd_pmem, fsdev_dax, and back
- * series: 2-dax/????-nd_pmem-know-of-memory-that-was-lost-under-another-d.patch
+ * series: 3-memory/????-nd_pmem-know-of-memory-that-was-lost-under-another-d.patch
  * config: EROFS_FS_RAMDAX DEV_DAX_FSDEV DEV_DAX_PMEM X86_PMEM_LEGACY MEMORY_FAILURE HWPOISON_INJECT
  * image: tree tree -Enoinline_data
  * device: blk:tree
