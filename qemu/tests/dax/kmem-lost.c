@@ -9,28 +9,14 @@
  * append: memmap=256M!512M
  * timeout: 100
  */
-#include <sys/mount.h>
-
 /* memory blocks of 128 MiB */
 #define DATA	(128UL << 20)
 #include "devdax.h"
-#include "ktap.h"
-#include "pages.h"
-#include "system.h"
+#include "lost.h"
 
 #define FILE_NAME	"/mnt/data.65536"
 #define START		(640UL << 20)
 #define BAD		3
-
-static int file_error(int page)
-{
-	int fd = open(FILE_NAME, O_RDONLY), error;
-	char c;
-
-	error = pread(fd, &c, 1, page * 4096) == 1 ? 0 : errno;
-	close(fd);
-	return error;
-}
 
 static bool write_image(void)
 {
@@ -65,8 +51,8 @@ int main(void)
 	ktap_ok(write_image(), "write the image again");
 	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0"), "give it to fsdev_dax");
 	ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
-	ktap_eq(file_error(BAD - 1), 0, "a read of another page does not fail");
-	ktap_eq(file_error(BAD), EIO, "a read of the lost page fails");
+	ktap_eq(lost_error(FILE_NAME, (BAD - 1) * 4096), 0, "a read of another page does not fail");
+	ktap_eq(lost_error(FILE_NAME, BAD * 4096), EIO, "a read of the lost page fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 	return ktap_end();
 }

@@ -8,28 +8,13 @@
  * append: memmap=16M!128M
  * timeout: 60
  */
-#include <sys/mount.h>
-
 #include "devdax.h"
-#include "ktap.h"
-#include "pages.h"
-#include "system.h"
+#include "lost.h"
 
 #define FILE_NAME	"/mnt/data.65536"
 #define FIRST	(128ULL << 20 >> 12)
 
 static int64_t place;
-
-/* Read a byte of a page of the file. Return: 0 or errno */
-static int file_error(int page)
-{
-	int fd = open(FILE_NAME, O_RDONLY), error;
-	char c;
-
-	error = pread(fd, &c, 1, page * 4096) == 1 ? 0 : errno;
-	close(fd);
-	return error;
-}
 
 /* Read a page of the file on /dev/pmem0, without page cache. Return: 0 or errno */
 static int disk_error(int page)
@@ -60,9 +45,9 @@ int main(void)
 	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0"),
 		"give it to fsdev_dax");
 	ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
-	ktap_eq(file_error(3), EIO, "fsdev_dax: a read of page 3 fails");
+	ktap_eq(lost_error(FILE_NAME, 3 * 4096), EIO, "fsdev_dax: a read of page 3 fails");
 	ktap_ok(page_poison(FIRST + place / 4096 + 5), "fsdev_dax: lose page 5");
-	ktap_eq(file_error(5), EIO, "fsdev_dax: a read of page 5 fails");
+	ktap_eq(lost_error(FILE_NAME, 5 * 4096), EIO, "fsdev_dax: a read of page 5 fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 
 	ktap_ok(!driver(BUS_DAX "fsdev_dax/unbind", "dax0.0"), "unbind");
