@@ -40,7 +40,7 @@ echo 0 > /proc/sys/vm/nr_hugepages
 fails "no huge pages are left" 'cannot get .* MiB of huge pages: No space left on device' /root/erofs-dmabuf --huge $tree /mnt
 fails "no image" '/root/erofs-dmabuf is not an EROFS image' /root/erofs-dmabuf /root/erofs-dmabuf /mnt
 fails "no file" 'cannot open /root/none: No such file or directory' /root/erofs-dmabuf /root/none /mnt
-fails "a directory as image" '/root is neither|cannot|not an EROFS image' /root/erofs-dmabuf /root /mnt
+fails "a directory as image" '/root is neither a file nor a block device' /root/erofs-dmabuf /root /mnt
 fails "no directory" '/root/none is no directory to mount on' /root/erofs-dmabuf $tree /root/none
 fails "no such heap" 'cannot open /dev/dma_heap/none: No such file' /root/erofs-dmabuf -H none $tree /mnt
 fails "an option that does not exist" "[Uu]nknown parameter 'nothing'" /root/erofs-dmabuf -o nothing $tree /mnt
