@@ -4,31 +4,27 @@ include qemu/host/host.mk
 
 GUEST_OUT := $(BUILD)/guest$(ARCH_SUFFIX)
 GUEST_CC := $(if $(CROSS),$(CROSS)gcc,$(CC))
-GUEST_CFLAGS := -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -static
+# __SANE_USERSPACE_TYPES__: __u64 is unsigned long long everywhere (powerpc has it otherwise)
+GUEST_CFLAGS := -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -D__SANE_USERSPACE_TYPES__ -static
 # Programs of every guest: qemu/guest/NAME.c each.  What one needs beside its
 # source is said below.
 GUEST_PROGRAMS := guestctl verify bench scribble guestpages mark
 GUEST_BASE := $(GUEST_OUT)/base.cpio
 BUSYBOX := /bin/busybox
-LIBCRYPTO := -lcrypto
-# For another architecture both are of its own Debian packages, of the oldest suite that has a
-# compiler for it here: what is linked with an older C library can be linked with a newer one.
+LIBNETTLE := -lnettle
 ifneq ($(CROSS),)
 MULTIARCH := $(patsubst %-,%,$(CROSS))
 SYSROOT := $(BUILD)/sysroot$(ARCH_SUFFIX)
 BUSYBOX := $(SYSROOT)/bin/busybox
-BUSYBOX_BY := --run qemu-$(firstword $(subst -, ,$(CROSS)))-static
-LIBCRYPTO := $(SYSROOT)/usr/lib/$(MULTIARCH)/libcrypto.a
+BUSYBOX_BY := --run $(call arch_key,user)-static
+LIBNETTLE := $(SYSROOT)/usr/lib/$(MULTIARCH)/libnettle.a
 GUEST_CFLAGS += -isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/$(MULTIARCH)
 
-$(BUSYBOX) $(LIBCRYPTO) &:
-	@mkdir -p $(SYSROOT)/debs && cd $(SYSROOT)/debs && rm -f *.deb && \
-		{ $(TOP)/ci/debian-apt bookworm:$(ARCH) download busybox-static libssl-dev > log 2>&1 || \
-		  { tail -n 5 log >&2; exit 1; }; }
-	@for deb in $(SYSROOT)/debs/*.deb; do dpkg-deb -x "$$deb" $(SYSROOT) || exit 1; done
+$(BUSYBOX) $(LIBNETTLE) &:
+	@qemu/sysroot $(CROSS) $(SYSROOT) $(call arch_key,debian)
 
 $(GUEST_BASE): $(BUSYBOX)
-$(GUEST_OUT)/verify: $(LIBCRYPTO)
+$(GUEST_OUT)/verify: $(LIBNETTLE)
 endif
 
 # Guest tests stand in groups: qemu/tests/GROUP/NAME.c, with headers of the group.
@@ -124,7 +120,7 @@ new-test: ## new-test: make the guest test NAME=GROUP/NAME from the template (EX
 $(GUEST_OUT)/guestctl $(GUEST_OUT)/init: qemu/guest/guest.c
 $(GUEST_OUT)/init: $(wildcard qemu/guest/init-*.c)
 $(GUEST_OUT)/verify $(GUEST_OUT)/bench: qemu/guest/filelist.c
-$(GUEST_OUT)/verify: LDLIBS := $(LIBCRYPTO)
+$(GUEST_OUT)/verify: LDLIBS := $(LIBNETTLE)
 
 $(GUEST_OUT)/%: qemu/guest/%.c $(wildcard qemu/guest/*.h)
 	@mkdir -p $(@D)
@@ -185,6 +181,7 @@ golden-machines: packages ## golden-machines: verify one image in guests of each
 	@$(foreach m,$(MACHINES),$(MAKE) --no-print-directory ARCH=$(firstword $(subst -, ,$(m))) PAGES=$(lastword $(subst -, ,$(m))) FLAVOUR=fast kernel guest &&) :
 	@mkdir -p $(MACHINES_OUT)
 	@$(if $(ROOTFS)$(IMAGE),,ROOTFS=$(ROOTFS_OUT)/rootfs.tar) ci/whole qemu/images/rootfs $(MACHINES_OUT) $(MACHINES_OPTIONS)
+	@truncate -s %256M $(MACHINES_OUT)/golden.erofs   # the largest slot for memory that one of them has
 	@qemu/machines --image $(MACHINES_OUT)/golden.erofs --list $(MACHINES_OUT)/golden.list \
 		--report $(BASE_BUILD)/machines.json $(MACHINES)
 

@@ -88,7 +88,9 @@ check "a kernel without page-cache sharing is said to be one" says \
 for n in 0 257 x ""; do
 	fails "GUESTS=$n" "GUESTS=$n: write a number from 1 to 256" make -s demo GUESTS="$n"
 done
-fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax, nvdimm, carveout" make -s demo DEVICES=blk
+check "two guests share memory that firmware calls specific-purpose" demo --guests 2 --devices hmem
+check "... as DAX devices" says '.result == "shared" and ([.guests[] | .device + " " + .node | sub("[0-9.]+$"; "")] == ["hmem /dev/dax", "hmem /dev/dax"])'
+fails "a kind that is no memory" "DEVICES: 'blk' is no kind of memory; choose from pmem, ramdax, nvdimm, carveout, hmem" make -s demo DEVICES=blk
 fails "no kind" 'DEVICES: name at least one kind' make -s demo DEVICES=" "
 fails "a kernel that has no ramdax" "ramdax needs a kernel with CONFIG_DEV_DAX_[A-Z]*.*DEVICES='pmem'" \
 	demo --kernel "$bare"

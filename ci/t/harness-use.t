@@ -63,7 +63,7 @@ def _(place):
              "no device has {reserved0.address}"),
             (["--log", "/proc/nope"], "No such file or directory"),
             (["--kernel", "/no/such"], "No such file or directory; 'make kernel' builds one"),
-            (["--kernel", "/bin/sh"], "/bin/sh is no kernel of x86_64 .*or arm64")):
+            (["--kernel", "/bin/sh"], "/bin/sh is no kernel of x86_64 .*, arm64 .* or powerpc64")):
         status, out = place.run(*args, program=["true"])
         expect(status == 2, args, status, out)
         seen(out, text)
@@ -139,7 +139,7 @@ def _(_place):
 @case("what an architecture or its machine does not have is said")
 def _(_place):
     for change, args, text in (
-            ({"ARCH": "mips"}, ["devices"], "ARCH=mips is not one of: x86_64, arm64"),
+            ({"ARCH": "mips"}, ["devices"], "ARCH=mips is not one of: x86_64, arm64, powerpc64"),
             ({"ARCH": "arm64", "PAGES": "8k"}, ["devices"], "PAGES=8k: kernels of arm64 have pages of 4k, 16k, 64k"),
             ({"ARCH": "arm64"}, ["shell", "--check", "--device", "nvdimm:x"],
              "the machine of arm64 has no nvdimm; it has pmem, ramdax, reserved, blk, disk")):

@@ -7,6 +7,8 @@
  *   NAME memory START SIZE         the block device on the memory at START
  *   NAME range START SIZE DRIVER   the DAX device of the range NAME, which has been
  *                                  given to the platform driver DRIVER
+ *   NAME hmem START SIZE           a DAX device, in the mode for file systems, of all of the region
+ *                                  of the driver hmem that begins at START
  *   NAME serial TEXT SIZE          the block device with that serial number
  *   NAME none START SIZE           nothing: the kernel was not told of it
  *
@@ -29,18 +31,26 @@ struct device {
 	char name[64], how[16], key[64], driver[64];
 };
 
+/* The number in the file of a folder, in any notation, or 0. */
+static unsigned long long number_of(const char *folder, const char *file)
+{
+	char path[400], *text;
+	unsigned long long n;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	text = slurp(path, NULL);
+	n = text ? strtoull(text, NULL, 0) : 0;
+	free(text);
+	return n;
+}
+
 /* Does block device @disk sit on the memory that starts at @start? */
 static bool is_memory(const char *disk, unsigned long long start)
 {
-	unsigned long long resource = 0;
-	char path[300], *text;
+	char folder[300];
 
-	snprintf(path, sizeof(path), "/sys/block/%s/device/resource", disk);
-	text = slurp(path, NULL);
-	if (text)
-		resource = strtoull(text, NULL, 0);
-	free(text);
-	return resource && resource == start;
+	snprintf(folder, sizeof(folder), "/sys/block/%s/device", disk);
+	return start && number_of(folder, "resource") == start;
 }
 
 static bool is_serial(const char *disk, const char *serial)
@@ -118,6 +128,36 @@ static bool link_dax_device(const struct device *device)
 	return found;
 }
 
+/*
+ * What the administrator of specific-purpose memory does: give the device of a region all of it, which
+ * then says where it is, and give the device to the driver for file systems.
+ */
+static bool link_hmem_device(const struct device *device)
+{
+	unsigned long long start = strtoull(device->key, NULL, 0);
+	bool found = false;
+	glob_t devices;
+
+	if (glob("/sys/bus/platform/devices/hmem.*/dax*.*", 0, NULL, &devices))
+		return false;
+	for (size_t i = 0; i < devices.gl_pathc && !found; i++) {
+		const char *dir = devices.gl_pathv[i], *name = strrchr(dir, '/') + 1;
+		char path[400], size[32];
+
+		if (!number_of(dir, "size")) {
+			snprintf(size, sizeof(size), "%llu", number_of(dir, "../dax_region/size"));
+			snprintf(path, sizeof(path), "%s/size", dir);
+			put(path, size);
+		}
+		if (number_of(dir, "mapping0/start") == start) {
+			put("/sys/bus/dax/drivers/fsdev_dax/bind", name);
+			found = link_node(device->name, name);
+		}
+	}
+	globfree(&devices);
+	return found;
+}
+
 /* Write the name of each file that @pattern matches, unless @but stands in it, to @file. */
 static void for_each_device(const char *pattern, const char *but, const char *file)
 {
@@ -140,17 +180,14 @@ static void for_each_device(const char *pattern, const char *but, const char *fi
  */
 static void take_nvdimm(const struct device *device)
 {
-	char path[300], bind[128], *start;
+	char path[300], bind[128];
 	glob_t found;
 
 	/* other devices of nd_pmem stay where they are */
 	if (!glob("/sys/bus/nd/drivers/nd_pmem/namespace*", 0, NULL, &found)) {
 		for (size_t i = 0; i < found.gl_pathc; i++) {
-			snprintf(path, sizeof(path), "%s/resource", found.gl_pathv[i]);
-			start = slurp(path, NULL);
-			if (start && strtoull(start, NULL, 0) == strtoull(device->key, NULL, 0))
+			if (number_of(found.gl_pathv[i], "resource") == strtoull(device->key, NULL, 0))
 				put("/sys/bus/nd/drivers/nd_pmem/unbind", strrchr(found.gl_pathv[i], '/') + 1);
-			free(start);
 		}
 		globfree(&found);
 	}
@@ -163,7 +200,7 @@ static void take_nvdimm(const struct device *device)
 static int link_device(const char *line, int *waited)
 {
 	struct device device = { .driver = "" };
-	bool dax;
+	bool hmem, dax;
 
 	if (sscanf(line, "%63s %15s %63s %*s %63s", device.name, device.how, device.key, device.driver) < 3) {
 		send_error("/harness/devices: bad line '%s'", line);
@@ -171,11 +208,12 @@ static int link_device(const char *line, int *waited)
 	}
 	if (!strcmp(device.how, "none"))
 		return 0;
-	dax = !strcmp(device.how, "range");
-	while (!(dax ? link_dax_device(&device) : link_block_device(&device))) {
+	hmem = !strcmp(device.how, "hmem");
+	dax = hmem || !strcmp(device.how, "range");
+	while (!(hmem ? link_hmem_device(&device) : dax ? link_dax_device(&device) : link_block_device(&device))) {
 		if (*waited >= DEVICE_WAIT_MS) {
 			send_error("the kernel shows no %s device for %s; does it have the driver%s%s?",
-				   dax ? "DAX" : "block", device.name, dax ? " " : "", device.driver);
+				   dax ? "DAX" : "block", device.name, dax ? " " : "", hmem ? "hmem" : device.driver);
 			return -1;
 		}
 		if (dax && !strncmp(device.name, "nvdimm", 6))

@@ -22,12 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/*
- * The one-shot interface would do, but it and EVP link all of libcrypto into
- * each static guest program; these three link only the hash.
- */
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/sha.h>
+#include <nettle/sha2.h>
 
 #include "filelist.h"
 
@@ -38,7 +33,7 @@ static void to_hex(const unsigned char *md, char *hex)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	for (int i = 0; i < SHA256_DIGEST_LENGTH; i++) {
+	for (int i = 0; i < SHA256_DIGEST_SIZE; i++) {
 		*hex++ = digits[md[i] >> 4];
 		*hex++ = digits[md[i] & 15];
 	}
@@ -48,15 +43,15 @@ static void to_hex(const unsigned char *md, char *hex)
 static int digest_read(int fd, unsigned char *md)
 {
 	static unsigned char buf[READ_BYTES];
-	SHA256_CTX ctx;
+	struct sha256_ctx ctx;
 	ssize_t n;
 
-	SHA256_Init(&ctx);
+	sha256_init(&ctx);
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		SHA256_Update(&ctx, buf, n);
+		sha256_update(&ctx, n, buf);
 	if (n < 0)
 		return errno;
-	SHA256_Final(md, &ctx);
+	sha256_digest(&ctx, SHA256_DIGEST_SIZE, md);
 	return 0;
 }
 
@@ -67,21 +62,21 @@ static int digest_read(int fd, unsigned char *md)
 static int digest_mmap(int fd, size_t size, unsigned char *md, bool *behind)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
-	const char *p;
-	SHA256_CTX ctx;
+	const uint8_t *p;
+	struct sha256_ctx ctx;
 
 	*behind = false;
-	SHA256_Init(&ctx);
+	sha256_init(&ctx);
 	if (size) {
 		p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 		if (p == MAP_FAILED)
 			return errno;
-		SHA256_Update(&ctx, p, size);
+		sha256_update(&ctx, size, p);
 		for (size_t i = size; i % page; i++)
 			*behind |= p[i] != 0;
 		munmap((void *)p, size);
 	}
-	SHA256_Final(md, &ctx);
+	sha256_digest(&ctx, SHA256_DIGEST_SIZE, md);
 	return 0;
 }
 
@@ -89,8 +84,8 @@ static int digest_mmap(int fd, size_t size, unsigned char *md, bool *behind)
 static const char *check(int root, const struct file_entry *e, bool map,
 			 unsigned long long *bytes)
 {
-	unsigned char md[SHA256_DIGEST_LENGTH];
-	char hex[2 * SHA256_DIGEST_LENGTH];
+	unsigned char md[SHA256_DIGEST_SIZE];
+	char hex[2 * SHA256_DIGEST_SIZE];
 	const char *wrong = NULL;
 	struct stat st;
 	bool behind;

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 
-from .device import MEMORY_ALIGN
+from .device import PSERIES_ALIGN
 from .host import GIB, MIB, HarnessError, build_dir, find_qemu, round_up
 
 
@@ -76,8 +76,8 @@ class Arch:
     def _check_address(self, device, base, taken):
         """Raise HarnessError for an address outside of the window, misaligned or taken twice."""
         start, end = device.address, device.address + device.size
-        if start % MEMORY_ALIGN:
-            raise device.error(f"address {start:#x} is no multiple of 2 MiB")
+        if start % device.align:
+            raise device.error(f"address {start:#x} is no multiple of {device.align // MIB} MiB")
         if start < base or end > MAX_ADDRESS:
             raise device.error(f"address {start:#x} must lie outside guest RAM, "
                                f"from {base:#x} to {MAX_ADDRESS - device.size:#x}")
@@ -228,6 +228,42 @@ class Arm64(Arch):
                            *self.memory(guest))
 
 
+class Powerpc64(Arch):
+    """The board "pseries", big endian, without SLOF: QEMU answers as firmware itself (x-vof).
+
+    What is in a slot for memory is RAM to its kernels, since a partition's memory is plugged in
+    that way (ibm,dynamic-reconfiguration-memory in the device tree). `mem=` ends RAM below it.
+    """
+
+    name, host = "powerpc64", "ppc64"
+    pages = ("64k", "4k")
+    emulator = "qemu-system-ppc64"
+    image, image_is = "vmlinux", "powerpc64 (vmlinux, big endian)"
+    # What emulation cannot mitigate, it would warn of.
+    machine = ("pseries", "x-vof=on", "cap-cfpc=broken", "cap-sbbc=broken", "cap-ibs=broken", "cap-ccf-assist=off")
+    cpu = "power9"
+    words = ("console=hvc0",)
+    # hvc0 is the console, a virtual terminal of the hypervisor
+    tty = "/dev/hvc1"
+
+    def is_image(self, head):
+        # ELF, 64 bits, big endian, EM_PPC64
+        return head[:6] == b"\x7fELF\x02\x02" and head[18:20] == b"\x00\x15"
+
+    def device_memory(self, memory):
+        return round_up(round_up(memory, PSERIES_ALIGN), GIB)
+
+    def memory(self, guest):
+        guest.memory = round_up(guest.memory, PSERIES_ALIGN)
+        return super().memory(guest)
+
+    def boot(self, guest, words, initrd, keep):
+        if any(device.is_memory for device in guest.devices):
+            words += f" mem={round_up(guest.memory, PSERIES_ALIGN) // MIB}M"
+        # SLOF would format the NVRAM, of which Linux says otherwise that it is corrupted.
+        return [*super().boot(guest, words, initrd, keep), "-prom-env", "formatted=yes"]
+
+
 # movz x0, #0x4000, lsl #16 (the device tree); movz x4, #0x4020, lsl #16 (the kernel); br x4
 FIRMWARE = struct.pack("<3I", 0xD2A80000, 0xD2A80404, 0xD61F0080)
 
@@ -248,7 +284,7 @@ def _board_tree(emulator, machine, cpu, cpus, *memory):
         return run_dtc("dtb", "dts", tree).decode()
 
 
-ARCHS = {arch.name: arch for arch in (X86(), Arm64())}
+ARCHS = {arch.name: arch for arch in (X86(), Arm64(), Powerpc64())}
 DEFAULT = "x86_64"
 
 

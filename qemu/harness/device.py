@@ -21,7 +21,8 @@ CARVEOUT_CONFIG = "DEV_DAX_" + CARVEOUT_PARAMETER.removeprefix("dax_").upper()
 # The kernel maps memory of a device in subsections of this size
 # (memremap_compat_align() in mm/memremap.c); elsewhere a namespace is refused.
 MEMORY_ALIGN = 2 * MIB
-
+# SPAPR_MEMORY_BLOCK_SIZE in QEMU's include/hw/ppc/spapr.h: RAM and slots of the machine "pseries"
+PSERIES_ALIGN = 256 * MIB
 
 class Device:
     """One device of a guest.
@@ -39,7 +40,7 @@ class Device:
     notes = ""              # what else to know, for the documentation
     config = ()             # options of the kernel without which it is of no use
     allowed = frozenset()   # options that it takes
-    archs = ("x86_64", "arm64")    # architectures whose machine has it
+    archs = ("x86_64", "arm64", "powerpc64")    # architectures whose machine has it
     machine = ()            # words of QEMU's -machine
     is_memory = False       # memory of the guest, rather than a disk
     by_dax = False          # an image on it is mounted so that it is read by DAX
@@ -112,15 +113,17 @@ class MemoryDevice(Device):
     """Memory of the guest beside its RAM, which is the page cache of an image.
 
     address  guest-physical start (set when the guest is laid out)
+    align    bytes: size and start are multiples of it
     """
 
     archs = ("x86_64",)
+    align = MEMORY_ALIGN
     is_memory = True
     address = None
 
     def take(self, rest):
         self.path = rest
-        self.check_image(MEMORY_ALIGN, "2 MiB", "2M")
+        self.check_image(self.align, f"{self.align // MIB} MiB", f"{self.align // MIB}M")
 
     def front_end(self):
         """QEMU's device in front of the memory, as a dict."""
@@ -201,6 +204,14 @@ class Ramdax(FixedMemory):
         return f"{self.name} range {self.address:#x} {self.size} {CARVEOUT_PARAMETER}"
 
 
+class PseriesRamdax(Ramdax):
+    """The same in a slot of a machine whose slots are large."""
+
+    notes = "`size=` as above; image and address are multiples of 256 MiB"
+    archs = ("powerpc64",)
+    align = PSERIES_ALIGN
+
+
 class Nvdimm(MemoryDevice):
     """An NVDIMM without labels, which init takes from nd_pmem."""
 
@@ -233,13 +244,35 @@ class Carveout(FixedMemory):
         return [f"memmap={self.size:#x}!{self.address:#x}"]
 
 
+class Hmem(FixedMemory):
+    """Memory that is called specific-purpose, as firmware does it with HBM and CXL memory.
+
+    Only EFI can say that by itself; memmap= says it in its place, with E820_TYPE_SOFT_RESERVED of
+    arch/x86/include/asm/e820/types.h.
+    """
+
+    kind = "hmem"
+    what = ("memory that the kernel is told to be specific-purpose (`memmap=SIZE%ADDR+0xefffffff`), as firmware calls CXL "
+            "memory: a DAX device, `/dev/daxN.M`, of the driver `hmem`")
+    notes = "the driver is told to leave it to the administrator (`dax_hmem.region_idle=1`), who here is init"
+    config = ("DEV_DAX_HMEM", "DEV_DAX_FSDEV", "EROFS_FS_RAMDAX")
+    by_dax = True
+    mount = Ramdax.mount
+
+    def kernel_words(self):
+        return [f"memmap={self.size:#x}%{self.address:#x}+0xefffffff", "dax_hmem.region_idle=1"]
+
+    def line(self):
+        return f"{self.name} hmem {self.address:#x} {self.size}"
+
+
 class Reserved(FixedMemory):
     """Memory of which the kernel is not told."""
 
     kind = "reserved"
     what = "a carve-out that the harness does not name to the kernel"
     notes = "for a reserved-memory node of `--devicetree`, or a part of it by `--range`"
-    archs = Ramdax.archs
+    archs = ("x86_64", "arm64")
     mount = None
 
     def line(self):
@@ -301,7 +334,7 @@ class Disk(Blk):
         return {"driver": "file", "filename": f"/dev/fd/{self.fd}"}
 
 
-CLASSES = (Pmem, PmemRegion, Ramdax, Nvdimm, Carveout, Reserved, Blk, Disk)
+CLASSES = (Pmem, PmemRegion, Ramdax, PseriesRamdax, Nvdimm, Carveout, Hmem, Reserved, Blk, Disk)
 # Of a kind that architectures have each in its way, the first.
 KINDS = {c.kind: c for c in reversed(CLASSES)}
 KINDS = {kind: KINDS[kind] for kind in dict.fromkeys(c.kind for c in CLASSES)}

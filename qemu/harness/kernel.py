@@ -30,7 +30,8 @@ def arch_of(kernel):
     for arch in ARCHS.values():
         if len(head) == HEAD and arch.is_image(head):
             return arch
-    raise HarnessError(f"{kernel} is no kernel of {' or '.join(arch.image_is for arch in ARCHS.values())}")
+    *names, last = (arch.image_is for arch in ARCHS.values())
+    raise HarnessError(f"{kernel} is no kernel of {', '.join(names)} or {last}")
 
 
 def _build_of(kernel):
