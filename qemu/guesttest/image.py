@@ -73,3 +73,17 @@ def make_image(recipe, *options, arch=None):
             subprocess.run(["chmod", "-R", "u+rwX", work], check=False)
             shutil.rmtree(work)
     return final + "/image"
+
+
+def padded(image, align):
+    """An image, or a copy of it beside it that is padded to a multiple of so many bytes. Returns its path."""
+    size = harness.round_up(os.path.getsize(image), align)
+    if size == os.path.getsize(image):
+        return image
+    path = f"{image}.{align // harness.MIB}M"
+    if not os.path.exists(path):
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(image), delete=False) as work:
+            shutil.copyfile(image, work.name)
+            os.truncate(work.name, size)
+            os.rename(work.name, path)
+    return path

@@ -9,7 +9,7 @@ import sys
 import harness
 from harness import HarnessError
 
-from .image import make_image
+from .image import make_image, padded
 from .ktap import judge
 from .spec import TOP
 
@@ -145,8 +145,11 @@ class Run:
         for device in spec.devices:
             kind, _, rest = device.partition(":")
             if kind != "disk":
-                name = re.split("[.@,]", rest, maxsplit=1)[0]
-                rest = images[name] + rest[len(name):]
+                file, options = re.match("([^@,]*)(.*)", rest).groups()
+                name, dot, suffix = file.partition(".")
+                # Slots for memory are larger in some machines than what an image is padded to.
+                align = getattr(harness.kinds_of(self.arch.name)[kind], "align", 1)
+                rest = padded(images[name] + dot + suffix, align) + options
             devices.append(f"{kind}:{rest}")
         return devices
 
