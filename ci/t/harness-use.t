@@ -33,7 +33,7 @@ def _(place):
             (["--device", "pmem:"], "No such file or directory"),
             (["--device", "pmem:" + odd], "12345 bytes, .* multiple of 2 MiB; 'truncate -s %2M"),
             (["--device", "blk:" + odd], "multiple of 512 bytes"),
-            (["--device", "floppy:" + image], "KIND is one of pmem, ramdax, nvdimm, carveout, reserved, blk"),
+            (["--device", "floppy:" + image], "KIND is one of pmem, ramdax, nvdimm, carveout, hmem, reserved, blk"),
             (["--device", image], "write KIND:IMAGE"),
             (["--device", f"pmem:{image},bps=1M"], "pmem has no option 'bps'"),
             (["--device", f"blk:{image},bps=fast"], "'fast' is no size"),
