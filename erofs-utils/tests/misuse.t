@@ -771,4 +771,85 @@ def whole_hole():
 tap.check("a file that is a hole of 3 TiB, with chunks", whole_hole)
 
 
+# --- incremental builds do what is asked for, or say that they can't
+def into(regex, base, source, *args):
+    sources()
+    must(MKFS, "--quiet", *base.split(), tap.path("base"), tap.path("dir"))
+    before = get(tap.path("base"))
+    must_fail(regex, MKFS, "--quiet", "--incremental=data", *args, tap.path("base"), tap.path(source))
+    if get(tap.path("base")) != before:
+        raise Wrong("the base has changed")
+
+
+for regex, base, source, *args in (("leave -b out", "-b4096", "dir", "-b1024"), ("-E48bit", "-zlz4", "dir", "-E48bit"),
+                                   ("-m is", "-zlz4", "dir", "-zlz4", "-m4096"), ("--MZ is", "-b4096", "dir", "--MZ=i"),
+                                   ("--root-xattr-isize is", "-b4096", "dir", "--root-xattr-isize=500"),
+                                   ("--dax needs blocks", "-b512", "dir", "--dax"), ("--tar=i needs blocks", "-b4096", "tar", "--tar=i"),
+                                   ("chunksize 4096 must be", "-b16384", "dir", "--chunksize=4096"),
+                                   ("clustersize 4096", "-zlz4 -b16384 -C32768", "dir", "-zlz4", "-C4096")):
+    tap.check(f"not in an incremental build of {base}: " + " ".join(args), into, regex, base, source, *args)
+
+
+def superblock(image):
+    return get(image)[1024:1024 + 128]
+
+
+def renamed():
+    sources()
+    base = tap.path("img")
+    before = superblock(base)
+    must(MKFS, "--quiet", "--incremental=data", "-Lnew", "-Urandom", "-Enosbcrc", base, tap.path("dir"))
+    now = superblock(base)
+    if now[64:80] != b"new".ljust(16, b"\0") or now[48:64] == before[48:64] or now[8] & 1:
+        raise Wrong(f"label {now[64:80]}, UUID {now[48:64].hex()}, features {now[8]}")
+    must(FSCK, base)
+    must(MKFS, "--quiet", "--incremental=data", "-E^nosbcrc", base, tap.path("dir"))
+    if superblock(base)[64:80] != b"new".ljust(16, b"\0") or superblock(base)[48:64] != now[48:64] or not superblock(base)[8] & 1:
+        raise Wrong(f"not as before: {superblock(base).hex()}, {now.hex()}")
+    must(FSCK, base)
+
+
+tap.check("label, UUID and checksum of an incremental build", renamed)
+
+
+def small_blocks():
+    for n in range(2):
+        put(tap.path(f"dir{n}/f{n}"), b"".join(b"%d\n" % n for n in range(50000)))
+    must(MKFS, "--quiet", "-b512", "-zlz4", "-C4096", tap.path("img"), tap.path("dir0"))
+    must(MKFS, "--quiet", "--incremental=data", "-zlz4", "-C4096", tap.path("img"), tap.path("dir1"))
+    for n in range(2):
+        said = must(DUMP, "-e", f"--path=/f{n}", tap.path("img"))
+        largest = max(int(x) for x in re.findall(r"\| +(\d+)$", said, re.M))
+        if largest != 4096:
+            raise Wrong(f"f{n} has pclusters of {largest} bytes")
+
+
+tap.check("-C of an incremental build is in bytes", small_blocks)
+
+
+def ignored_dsunit():
+    put(tap.path("dir/f"), b"x")
+    for chunks, warned in ("4096", True), ("65536", False):
+        said = must(MKFS, "-b4096", "--dsunit=16", "--chunksize=" + chunks, tap.path("img"), tap.path("dir"))
+        if ("ignore dsunit" in said) != warned:
+            raise Wrong(said)
+
+
+tap.check("a dsunit that is ignored", ignored_dsunit)
+
+
+def tar_label(label, want, *args):
+    put(tap.path("dir/f"), b"x")
+    must("tar", "-V", label, "-cf", tap.path("tar"), "-C", tap.path("dir"), ".")
+    must(MKFS, "--quiet", *args, TAR, tap.path("img"), tap.path("tar"))
+    if superblock(tap.path("img"))[64:80] != want.ljust(16, b"\0"):
+        raise Wrong(f"the label is {superblock(tap.path('img'))[64:80]}")
+    must(FSCK, tap.path("img"))
+
+
+tap.check("the label of a tarball", tar_label, "label", b"label")
+tap.check("a label of a tarball that is too long", tar_label, "a label that is too long", b"a label that is")
+tap.check("-L comes before the label of a tarball", tar_label, "label", b"mine", "-Lmine")
+
+
 tap.done()
