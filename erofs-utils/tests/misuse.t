@@ -852,4 +852,16 @@ tap.check("a label of a tarball that is too long", tar_label, "a label that is t
 tap.check("-L comes before the label of a tarball", tar_label, "label", b"mine", "-Lmine")
 
 
+def compresses_nothing(warned, source, *args):
+    sources()
+    said = must(MKFS, "-zlz4", *args, tap.path("new"), tap.path(source))
+    if ("-z compresses nothing" in said) != warned:
+        raise Wrong(said)
+
+
+for warned, source, *args in ((True, "img"), (True, "img", "--clean=data"), (True, "tar", "--tar=i"), (True, "tar", TAR, "--clean=rvsp"),
+                              (False, "tar", TAR), (False, "dir"), (False, "img", "-m4096")):
+    tap.check(f"-z {'without' if warned else 'with'} data: " + " ".join((*args, source)), compresses_nothing, warned, source, *args)
+
+
 tap.done()
