@@ -864,4 +864,32 @@ for warned, source, *args in ((True, "img"), (True, "img", "--clean=data"), (Tru
     tap.check(f"-z {'without' if warned else 'with'} data: " + " ".join((*args, source)), compresses_nothing, warned, source, *args)
 
 
+def without_z(*args):
+    put(tap.path("dir/f"), b"x" * 100000)
+    for z, warned in ((), True), (("-zlz4",), False):
+        said = must(MKFS, *z, *args, tap.path("img"), tap.path("dir"))
+        if ("without -z" in said) != warned:
+            raise Wrong(said)
+
+
+for args in "-C8192", "-Efragments", "-Eall-fragments", "-Eztailpacking", "--max-extent-bytes=8192":
+    tap.check("without -z: " + args, without_z, args)
+
+
+def excluded(path, left):
+    for name in "a/b", "a/c", "b":
+        put(tap.path("dir/" + name), b"x")
+    must(MKFS, "--quiet", "--exclude-path=" + path, tap.path("img"), tap.path("dir"))
+    must(FSCK, "--extract=" + tap.path("out"), tap.path("img"))
+    got = {os.path.relpath(os.path.join(d, f), tap.path("out")) for d, _, files in os.walk(tap.path("out")) for f in files}
+    if got != set(left.split()):
+        raise Wrong(f"there are {got}")
+
+
+for path, left in ("a/b", "a/c b"), ("/a/b", "a/c b"), ("./a/b", "a/c b"), ("a/", "b"), ("//a//", "b"), ("b", "a/b a/c"):
+    tap.check("excluded: " + path, excluded, path, left)
+for path in "/", ".", "":
+    tap.check(f"refused: --exclude-path={path}", option, "no path below the root", "dir", "--exclude-path=" + path)
+
+
 tap.done()
