@@ -892,4 +892,54 @@ for path in "/", ".", "":
     tap.check(f"refused: --exclude-path={path}", option, "no path below the root", "dir", "--exclude-path=" + path)
 
 
+# --- VMDK descriptors: the disk that they put together is the image and its devices
+def disk(desc):
+    whole = b""
+    for count, name, offset in re.findall(r'^RW (\d+) FLAT "(.*)" (\d+)$', get(desc).decode(), re.M):
+        path = os.path.join(os.path.dirname(desc), name)
+        whole += get(path)[int(offset) * 512:][:int(count) * 512].ljust(int(count) * 512, b"\0")
+    return whole
+
+
+def vmdk(want, desc, *args):
+    """@want are the files, with the offset of the first one, that come one after the other."""
+    sources()
+    os.mkdir(tap.path("other"))
+    here = os.getcwd()
+    os.chdir(tap.scratch)
+    try:
+        must(MKFS, "--quiet", "--vmdk-desc=" + desc, *args)
+    finally:
+        os.chdir(here)
+    for name, offset in want:
+        part = get(tap.path(name))[offset:]
+        at = disk(tap.path(desc)).find(part[:512 * (len(part) // 512)])
+        if at < 0:
+            raise Wrong(f"{name} is not on the disk:\n{get(tap.path(desc)).decode()}")
+
+
+def no_vmdk(regex, *args, stdin=None):
+    sources()
+    os.link(tap.path("img"), tap.path('a"b'))
+    before = get(tap.path("img"))
+    with open(tap.path(stdin or "tar"), "rb") as f:
+        must_fail(regex, MKFS, "--quiet", "--vmdk-desc=" + tap.path("desc"), *[a.replace("@", tap.scratch + "/") for a in args],
+                  stdin=f)
+    if os.path.exists(tap.path("new")) or os.path.exists(tap.path("desc")) or get(tap.path("img")) != before:
+        raise Wrong("something is left")
+
+
+for want, desc, *args in (([("new", 0), ("blob", 0)], "desc", "--chunksize=4096", "--blobdev=blob", "new", "dir"),
+                          ([("new", 1 << 20)], "desc", "--offset=1048576", "new", "dir"),
+                          ([("new", 0)], "desc", "--tar=i", "--ungzip=raw", "new", "tgz"),
+                          ([("new", 0), ("img", 0)], "other/desc", "new", "img"), ([("new", 0), ("img", 0)], "desc", "new", "img")):
+    tap.check("VMDK: " + " ".join((desc, *args)), vmdk, want, desc, *args)
+tap.check("VMDK: the raw tarball", lambda: (vmdk([("new", 0)], "desc", "--tar=i", "--ungzip=raw", "new", "tgz"),
+                                            get(tap.path("raw")).find(disk(tap.path("desc"))[-4096:]) < 0 and must("false")))
+for regex, stdin, *args in (("not known", "tar", "--tar=i", "@new"), ("not known", None, "--tar=i", "--ungzip", "@new", "@tgz"),
+                            ("file name", None, "@new", '@a"b'), ("sector", None, "--offset=100", "@new", "@dir"),
+                            ("file name", None, "--incremental=data", '@a"b', "@dir")):
+    tap.check("no VMDK: " + " ".join(args).replace("@", ""), no_vmdk, regex, *args, stdin=stdin)
+
+
 tap.done()
