@@ -355,6 +355,19 @@ def implied_modes(*parts):
             raise Wrong(f"/{name} has mode {mode:04o}")
 
 
+def no_archive(option, source):
+    img = tap.path("img")
+    write("empty", b"")
+    os.mkdir(tap.path("dir"))
+    with open(os.devnull, "rb") as null:
+        must_fail("no archive|Is a directory", MKFS, "--quiet", option, img, *([tap.path(source)] if source else []), stdin=null)
+    if os.path.exists(img):
+        raise Wrong("there is an output file")
+
+
+for option in "--tar=f", "--tar=i", "--tar=headerball":
+    for source in "empty", "dir", None:
+        ok(f"{option} of {source or 'nothing on standard input'}", no_archive, option, source)
 ok("only their owner writes to directories that no entry names", implied_modes, file("etc/x", b"1"))
 ok("100,000 names in one directory take no minute", many_names, 100000)
 tap.done()
