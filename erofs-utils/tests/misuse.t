@@ -76,6 +76,10 @@ def other_tools():
     for regex, *args in (("invalid NID", FSCK, "--nid=abc"), ("invalid NID", FSCK, "--nid="), ("invalid NID", FSCK, "--nid=-1"),
                          ("debug level", FSCK, "-dx"), ("invalid NID", DUMP, "--nid="), ("needs --nid", DUMP, "--ls")):
         must_fail(regex, *args, tap.path("box"))
+    for offset in "", "-1", "-4096", "1" * 20, "5k":
+        for tool in FSCK, DUMP:
+            must_fail("invalid disk offset", tool, "--offset=" + offset, tap.path("box"))
+    must_fail("invalid NID", DUMP, "--nid=-1", tap.path("box"))
     nid = re.search(r"NID: (\d+)", must(DUMP, "--path=/f3", tap.path("box")))[1]
     must(FSCK, "--nid=" + nid, "--extract=" + tap.path("out"), tap.path("box"))
     if not int(nid) >> 63 or get(tap.path("out")) != get(tap.path("dir/f3")):
