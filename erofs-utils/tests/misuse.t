@@ -863,6 +863,16 @@ def compresses_nothing(warned, source, *args):
         raise Wrong(said)
 
 
+def no_chunks(option, warned, source, *args):
+    sources()
+    said = must(MKFS, option, *args, tap.path("new"), tap.path(source))
+    if (f"{option.split('=')[0]} has no effect" in said) != warned:
+        raise Wrong(said)
+
+
+for opt in "--chunksize=65536", "-Ededupe":
+    for warned, source, *args in ((True, "img"), (True, "img", "--clean=data"), (True, "tar", "--tar=i"), (False, "tar", TAR), (False, "dir")):
+        tap.check(f"{opt} of " + " ".join((*args, source)), no_chunks, opt, warned, source, *args)
 for warned, source, *args in ((True, "img"), (True, "img", "--clean=data"), (True, "tar", "--tar=i"), (True, "tar", TAR, "--clean=rvsp"),
                               (False, "tar", TAR), (False, "dir"), (False, "img", "-m4096")):
     tap.check(f"-z {'without' if warned else 'with'} data: " + " ".join((*args, source)), compresses_nothing, warned, source, *args)
