@@ -956,4 +956,17 @@ for regex, stdin, *args in (("not known", "tar", "--tar=i", "@new"), ("not known
     tap.check("no VMDK: " + " ".join(args).replace("@", ""), no_vmdk, regex, *args, stdin=stdin)
 
 
+def created(when, want, *args):
+    put(tap.path("dir/f"), b"x")
+    must(MKFS, "--quiet", "-T" + when, *args, tap.path("img"), tap.path("dir"))
+    said = must("env", "TZ=UTC", DUMP, "-s", tap.path("img"))
+    if not re.search(r"created: +" + want, said):
+        raise Wrong(said)
+
+
+for args in ("-E48bit",), ("-m4096",), ("-Edot-omitted",), ():
+    for when, want in ("-5", "Wed Dec 31 23:59:55 1969"), ("4294967296", "Sun Feb  7 06:28:16 2106"):
+        tap.check(f"the build time {when}: " + " ".join(args), created, when, want, *args)
+
+
 tap.done()
