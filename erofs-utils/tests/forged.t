@@ -208,6 +208,24 @@ def high_address():
 
 
 tap.check("encoded extents without 48BIT", extents)
+def copied():
+    """A flat file whose address is that of the blob, and bytes behind the end of the image, which nobody reads."""
+    tree(victim=GOOD)
+    must(MKFS, "--quiet", "--chunksize=4096", "--blobdev=" + tap.path("blob"), tap.path("img"), tap.path("tree"))
+    im = Image(tap.path("img"))
+    victim = im.inode("victim")
+    im.set_layout(victim, 0)
+    im.put("I", victim.u_at, im.get("I", im.get("H", DEVT) * 128 + 68))
+    im.data += EVIL
+    im.save(tap.path("forged"))
+    device = "--device=" + tap.path("blob")
+    must(FSCK, device, "--extract=" + tap.path("read"), tap.path("forged"))
+    with open(tap.path("read/victim"), "rb") as f:
+        if f.read() != GOOD:
+            raise Wrong("it is not read from the device")
+    must_fail("on device 1", MKFS, "--quiet", "--clean=data", "--fingerprint", device, tap.path("new"), tap.path("forged"))
+
+
 tap.check("block addresses of 48 bits without 48BIT", high_address)
 tap.check("a packed inode that has a name", packed)
 tap.check("the name of fingerprints begins with a name space", name, b"user." + b"A" * 15)
@@ -215,6 +233,7 @@ tap.check("the name of fingerprints has a NUL in it", name, b"A")
 tap.check("a table of names in a packed inode without fragments", table)
 tap.check("addresses in the range of a device are read from it", ranges, False)
 tap.check("addresses in the range of a device, with other contents on the primary one", ranges, True)
+tap.check("addresses in the range of a device are not copied from the image", copied)
 tap.check("inline data of interlaced inodes", interlaced)
 tap.check("inline data that leaves its block", behind_block)
 tap.check("chunk indexes in the metabox", metabox)

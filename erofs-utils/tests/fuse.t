@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import PLAIN, Image    # noqa: E402
-from taplib import MKFS, Tap, Wrong, compare, get, must, put, snapshot  # noqa: E402
+from taplib import MKFS, Tap, Wrong, compare, get, must, must_fail, put, snapshot  # noqa: E402
 
 tap = Tap()
 FUSE = os.environ.get("EROFSFUSE", os.path.join(os.path.dirname(MKFS), "../fuse/erofsfuse"))
@@ -114,6 +114,17 @@ def huge_symlink():
     mounted(check, "-Eforce-inode-compact,nosbcrc", forge=forge)
 
 
+def not_mounted():
+    put(tap.path("dir/f"), b"x")
+    os.makedirs(tap.path("mnt"))
+    must(MKFS, "--quiet", tap.path("img"), tap.path("dir"))
+    must_fail("no-such-option", FUSE, "-o", "no-such-option", tap.path("img"), tap.path("mnt"))
+    for option in "--version", "-V", "--help", "-h":
+        said = must(FUSE, option)
+        if ("usage" in said) != (option in ("--help", "-h")):
+            raise Wrong(said)
+
+
 # root of a container may not mount
 probe = os.path.exists("/dev/fuse") and os.geteuid() == 0 and os.path.exists(FUSE) and shutil.which("umount") and \
     subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -127,4 +138,6 @@ for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid 
         tap.check(*what)
     else:
         tap.skip(what[0], "no /dev/fuse, not root, no right to mount, or no erofsfuse")
+if os.path.exists(FUSE):
+    tap.check("an exit status of 0 says that it is mounted", not_mounted)
 tap.done()

@@ -76,6 +76,10 @@ def other_tools():
     for regex, *args in (("invalid NID", FSCK, "--nid=abc"), ("invalid NID", FSCK, "--nid="), ("invalid NID", FSCK, "--nid=-1"),
                          ("debug level", FSCK, "-dx"), ("invalid NID", DUMP, "--nid="), ("needs --nid", DUMP, "--ls")):
         must_fail(regex, *args, tap.path("box"))
+    for offset in "", "-1", "-4096", "1" * 20, "5k":
+        for tool in FSCK, DUMP:
+            must_fail("invalid disk offset", tool, "--offset=" + offset, tap.path("box"))
+    must_fail("invalid NID", DUMP, "--nid=-1", tap.path("box"))
     nid = re.search(r"NID: (\d+)", must(DUMP, "--path=/f3", tap.path("box")))[1]
     must(FSCK, "--nid=" + nid, "--extract=" + tap.path("out"), tap.path("box"))
     if not int(nid) >> 63 or get(tap.path("out")) != get(tap.path("dir/f3")):
@@ -769,6 +773,200 @@ def whole_hole():
 
 
 tap.check("a file that is a hole of 3 TiB, with chunks", whole_hole)
+
+
+# --- incremental builds do what is asked for, or say that they can't
+def into(regex, base, source, *args):
+    sources()
+    must(MKFS, "--quiet", *base.split(), tap.path("base"), tap.path("dir"))
+    before = get(tap.path("base"))
+    must_fail(regex, MKFS, "--quiet", "--incremental=data", *args, tap.path("base"), tap.path(source))
+    if get(tap.path("base")) != before:
+        raise Wrong("the base has changed")
+
+
+for regex, base, source, *args in (("leave -b out", "-b4096", "dir", "-b1024"), ("-E48bit", "-zlz4", "dir", "-E48bit"),
+                                   ("-m is", "-zlz4", "dir", "-zlz4", "-m4096"), ("--MZ is", "-b4096", "dir", "--MZ=i"),
+                                   ("--root-xattr-isize is", "-b4096", "dir", "--root-xattr-isize=500"),
+                                   ("--dax needs blocks", "-b512", "dir", "--dax"), ("--tar=i needs blocks", "-b4096", "tar", "--tar=i"),
+                                   ("chunksize 4096 must be", "-b16384", "dir", "--chunksize=4096"),
+                                   ("clustersize 4096", "-zlz4 -b16384 -C32768", "dir", "-zlz4", "-C4096")):
+    tap.check(f"not in an incremental build of {base}: " + " ".join(args), into, regex, base, source, *args)
+
+
+def superblock(image):
+    return get(image)[1024:1024 + 128]
+
+
+def renamed():
+    sources()
+    base = tap.path("img")
+    before = superblock(base)
+    must(MKFS, "--quiet", "--incremental=data", "-Lnew", "-Urandom", "-Enosbcrc", base, tap.path("dir"))
+    now = superblock(base)
+    if now[64:80] != b"new".ljust(16, b"\0") or now[48:64] == before[48:64] or now[8] & 1:
+        raise Wrong(f"label {now[64:80]}, UUID {now[48:64].hex()}, features {now[8]}")
+    must(FSCK, base)
+    must(MKFS, "--quiet", "--incremental=data", "-E^nosbcrc", base, tap.path("dir"))
+    if superblock(base)[64:80] != b"new".ljust(16, b"\0") or superblock(base)[48:64] != now[48:64] or not superblock(base)[8] & 1:
+        raise Wrong(f"not as before: {superblock(base).hex()}, {now.hex()}")
+    must(FSCK, base)
+
+
+tap.check("label, UUID and checksum of an incremental build", renamed)
+
+
+def small_blocks():
+    for n in range(2):
+        put(tap.path(f"dir{n}/f{n}"), b"".join(b"%d\n" % n for n in range(50000)))
+    must(MKFS, "--quiet", "-b512", "-zlz4", "-C4096", tap.path("img"), tap.path("dir0"))
+    must(MKFS, "--quiet", "--incremental=data", "-zlz4", "-C4096", tap.path("img"), tap.path("dir1"))
+    for n in range(2):
+        said = must(DUMP, "-e", f"--path=/f{n}", tap.path("img"))
+        largest = max(int(x) for x in re.findall(r"\| +(\d+)$", said, re.M))
+        if largest != 4096:
+            raise Wrong(f"f{n} has pclusters of {largest} bytes")
+
+
+tap.check("-C of an incremental build is in bytes", small_blocks)
+
+
+def ignored_dsunit():
+    put(tap.path("dir/f"), b"x")
+    for chunks, warned in ("4096", True), ("65536", False):
+        said = must(MKFS, "-b4096", "--dsunit=16", "--chunksize=" + chunks, tap.path("img"), tap.path("dir"))
+        if ("ignore dsunit" in said) != warned:
+            raise Wrong(said)
+
+
+tap.check("a dsunit that is ignored", ignored_dsunit)
+
+
+def tar_label(label, want, *args):
+    put(tap.path("dir/f"), b"x")
+    must("tar", "-V", label, "-cf", tap.path("tar"), "-C", tap.path("dir"), ".")
+    must(MKFS, "--quiet", *args, TAR, tap.path("img"), tap.path("tar"))
+    if superblock(tap.path("img"))[64:80] != want.ljust(16, b"\0"):
+        raise Wrong(f"the label is {superblock(tap.path('img'))[64:80]}")
+    must(FSCK, tap.path("img"))
+
+
+tap.check("the label of a tarball", tar_label, "label", b"label")
+tap.check("a label of a tarball that is too long", tar_label, "a label that is too long", b"a label that is")
+tap.check("-L comes before the label of a tarball", tar_label, "label", b"mine", "-Lmine")
+
+
+def compresses_nothing(warned, source, *args):
+    sources()
+    said = must(MKFS, "-zlz4", *args, tap.path("new"), tap.path(source))
+    if ("-z compresses nothing" in said) != warned:
+        raise Wrong(said)
+
+
+def no_chunks(option, warned, source, *args):
+    sources()
+    said = must(MKFS, option, *args, tap.path("new"), tap.path(source))
+    if (f"{option.split('=')[0]} has no effect" in said) != warned:
+        raise Wrong(said)
+
+
+for opt in "--chunksize=65536", "-Ededupe":
+    for warned, source, *args in ((True, "img"), (True, "img", "--clean=data"), (True, "tar", "--tar=i"), (False, "tar", TAR), (False, "dir")):
+        tap.check(f"{opt} of " + " ".join((*args, source)), no_chunks, opt, warned, source, *args)
+for warned, source, *args in ((True, "img"), (True, "img", "--clean=data"), (True, "tar", "--tar=i"), (True, "tar", TAR, "--clean=rvsp"),
+                              (False, "tar", TAR), (False, "dir"), (False, "img", "-m4096")):
+    tap.check(f"-z {'without' if warned else 'with'} data: " + " ".join((*args, source)), compresses_nothing, warned, source, *args)
+
+
+def without_z(*args):
+    put(tap.path("dir/f"), b"x" * 100000)
+    for z, warned in ((), True), (("-zlz4",), False):
+        said = must(MKFS, *z, *args, tap.path("img"), tap.path("dir"))
+        if ("without -z" in said) != warned:
+            raise Wrong(said)
+
+
+for args in "-C8192", "-Efragments", "-Eall-fragments", "-Eztailpacking", "--max-extent-bytes=8192":
+    tap.check("without -z: " + args, without_z, args)
+
+
+def excluded(path, left):
+    for name in "a/b", "a/c", "b":
+        put(tap.path("dir/" + name), b"x")
+    must(MKFS, "--quiet", "--exclude-path=" + path, tap.path("img"), tap.path("dir"))
+    must(FSCK, "--extract=" + tap.path("out"), tap.path("img"))
+    got = {os.path.relpath(os.path.join(d, f), tap.path("out")) for d, _, files in os.walk(tap.path("out")) for f in files}
+    if got != set(left.split()):
+        raise Wrong(f"there are {got}")
+
+
+for path, left in ("a/b", "a/c b"), ("/a/b", "a/c b"), ("./a/b", "a/c b"), ("a/", "b"), ("//a//", "b"), ("b", "a/b a/c"):
+    tap.check("excluded: " + path, excluded, path, left)
+for path in "/", ".", "":
+    tap.check(f"refused: --exclude-path={path}", option, "no path below the root", "dir", "--exclude-path=" + path)
+
+
+# --- VMDK descriptors: the disk that they put together is the image and its devices
+def disk(desc):
+    whole = b""
+    for count, name, offset in re.findall(r'^RW (\d+) FLAT "(.*)" (\d+)$', get(desc).decode(), re.M):
+        path = os.path.join(os.path.dirname(desc), name)
+        whole += get(path)[int(offset) * 512:][:int(count) * 512].ljust(int(count) * 512, b"\0")
+    return whole
+
+
+def vmdk(want, desc, *args):
+    """@want are the files, with the offset of the first one, that come one after the other."""
+    sources()
+    os.mkdir(tap.path("other"))
+    here = os.getcwd()
+    os.chdir(tap.scratch)
+    try:
+        must(MKFS, "--quiet", "--vmdk-desc=" + desc, *args)
+    finally:
+        os.chdir(here)
+    for name, offset in want:
+        part = get(tap.path(name))[offset:]
+        at = disk(tap.path(desc)).find(part[:512 * (len(part) // 512)])
+        if at < 0:
+            raise Wrong(f"{name} is not on the disk:\n{get(tap.path(desc)).decode()}")
+
+
+def no_vmdk(regex, *args, stdin=None):
+    sources()
+    os.link(tap.path("img"), tap.path('a"b'))
+    before = get(tap.path("img"))
+    with open(tap.path(stdin or "tar"), "rb") as f:
+        must_fail(regex, MKFS, "--quiet", "--vmdk-desc=" + tap.path("desc"), *[a.replace("@", tap.scratch + "/") for a in args],
+                  stdin=f)
+    if os.path.exists(tap.path("new")) or os.path.exists(tap.path("desc")) or get(tap.path("img")) != before:
+        raise Wrong("something is left")
+
+
+for want, desc, *args in (([("new", 0), ("blob", 0)], "desc", "--chunksize=4096", "--blobdev=blob", "new", "dir"),
+                          ([("new", 1 << 20)], "desc", "--offset=1048576", "new", "dir"),
+                          ([("new", 0)], "desc", "--tar=i", "--ungzip=raw", "new", "tgz"),
+                          ([("new", 0), ("img", 0)], "other/desc", "new", "img"), ([("new", 0), ("img", 0)], "desc", "new", "img")):
+    tap.check("VMDK: " + " ".join((desc, *args)), vmdk, want, desc, *args)
+tap.check("VMDK: the raw tarball", lambda: (vmdk([("new", 0)], "desc", "--tar=i", "--ungzip=raw", "new", "tgz"),
+                                            get(tap.path("raw")).find(disk(tap.path("desc"))[-4096:]) < 0 and must("false")))
+for regex, stdin, *args in (("not known", "tar", "--tar=i", "@new"), ("not known", None, "--tar=i", "--ungzip", "@new", "@tgz"),
+                            ("file name", None, "@new", '@a"b'), ("sector", None, "--offset=100", "@new", "@dir"),
+                            ("file name", None, "--incremental=data", '@a"b', "@dir")):
+    tap.check("no VMDK: " + " ".join(args).replace("@", ""), no_vmdk, regex, *args, stdin=stdin)
+
+
+def created(when, want, *args):
+    put(tap.path("dir/f"), b"x")
+    must(MKFS, "--quiet", "-T" + when, *args, tap.path("img"), tap.path("dir"))
+    said = must("env", "TZ=UTC", DUMP, "-s", tap.path("img"))
+    if not re.search(r"created: +" + want, said):
+        raise Wrong(said)
+
+
+for args in ("-E48bit",), ("-m4096",), ("-Edot-omitted",), ():
+    for when, want in ("-5", "Wed Dec 31 23:59:55 1969"), ("4294967296", "Sun Feb  7 06:28:16 2106"):
+        tap.check(f"the build time {when}: " + " ".join(args), created, when, want, *args)
 
 
 tap.done()

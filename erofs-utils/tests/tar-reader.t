@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import DUMP, FSCK, MKFS, Tap, Wrong, compare, must, must_fail, run, snapshot  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, run, snapshot  # noqa: E402
 from tarlib import archive, base256, file, header, longname, pad, pax  # noqa: E402
 
 tap = Tap()
@@ -202,6 +202,29 @@ def xattrs_of(size):
 
 for size in 65532, 65536, 65540:
     ok(f"xattrs of {size} bytes in an inode", xattrs_of, size)
+
+
+def labels(*parts):
+    """fpread shows no xattrs, so look at the image: name and value of security.selinux, with the NUL that setfilecon(3) stores."""
+    img = tap.path("img")
+    must(MKFS, "--quiet", "--tar=f", "-x1000", img, write("tar", archive(*parts)))
+    if get(img).count(b"\x07\x06\x06\x00selinuxa:b:c\0") != 1:
+        raise Wrong("the label is not there")
+
+
+ok("an SELinux label of GNU tar", labels, pax([("RHT.security.selinux", "a:b:c")]), a)
+ok("an SELinux label, twice", labels, pax([("RHT.security.selinux", "d"), ("SCHILY.xattr.security.selinux", "a:b:c\0")]), a)
+ok("an SELinux label, twice, the other way round", labels,
+   pax([("SCHILY.xattr.security.selinux", "a:b:c\0"), ("RHT.security.selinux", "d")]), a)
+
+
+def says(regex, *parts):
+    said = must(MKFS, "--tar=f", tap.path("img"), write("tar", archive(*parts)))
+    if not re.search(regex, said):
+        raise Wrong(said)
+
+
+ok("ACLs of GNU tar are left out with a warning", says, "ACLs in text", pax([("SCHILY.acl.access", "user::rwx,group::r-x,mask::rwx,other::r-x")]), a)
 ok("the same directory twice, with one xattr", is_tree, {"d": None},
    pax([("SCHILY.xattr.user.a", "1")]), header("d", **DIR), pax([("SCHILY.xattr.user.a", "2")]), header("d", **DIR))
 
@@ -332,6 +355,19 @@ def implied_modes(*parts):
             raise Wrong(f"/{name} has mode {mode:04o}")
 
 
+def no_archive(option, source):
+    img = tap.path("img")
+    write("empty", b"")
+    os.mkdir(tap.path("dir"))
+    with open(os.devnull, "rb") as null:
+        must_fail("no archive|Is a directory", MKFS, "--quiet", option, img, *([tap.path(source)] if source else []), stdin=null)
+    if os.path.exists(img):
+        raise Wrong("there is an output file")
+
+
+for option in "--tar=f", "--tar=i", "--tar=headerball":
+    for source in "empty", "dir", None:
+        ok(f"{option} of {source or 'nothing on standard input'}", no_archive, option, source)
 ok("only their owner writes to directories that no entry names", implied_modes, file("etc/x", b"1"))
 ok("100,000 names in one directory take no minute", many_names, 100000)
 tap.done()

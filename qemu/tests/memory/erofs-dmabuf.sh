@@ -23,6 +23,9 @@ check "compressed files" shows /dev/harness/blk1
 check "mount" /root/erofs-dmabuf -o nosuid,user_xattr $tree /mnt
 check "the options of the mount are there" grep -q ' /mnt erofs ro,nosuid,.*user_xattr' /proc/mounts
 check "unmount" umount /mnt
+check "options of several -o" /root/erofs-dmabuf -o nosuid -o user_xattr -o nodev $tree /mnt
+check "are all there" grep -q ' /mnt erofs ro,nosuid,nodev,.*user_xattr' /proc/mounts
+check "unmount" umount /mnt
 before=$(kib MemFree)
 check "twelve times" sh -c "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do /root/erofs-dmabuf $tree /mnt && umount /mnt || exit 1; done"
 sleep 2

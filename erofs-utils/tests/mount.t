@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What mount.erofs makes of its command line, and what it unmounts; no EROFS in the kernel is needed."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from taplib import MKFS, Tap, Wrong, must, must_fail, put, run  # noqa: E402
+
+tap = Tap()
+MOUNT = os.environ.get("MOUNT_EROFS", os.path.join(os.path.dirname(MKFS), "../mount/mount.erofs"))
+HIDE = ("unshare", "--user", "--map-root-user", "--mount")
+
+
+def fuse(want, *args):
+    """An erofsfuse that lists its arguments is told @want."""
+    put(tap.path("bin/erofsfuse"), b'#!/bin/sh\nfor a; do echo "<$a>"; done\n')
+    os.chmod(tap.path("bin/erofsfuse"), 0o755)
+    said = must("env", f"PATH={tap.path('bin')}:{os.environ['PATH']}", MOUNT, "-t", "erofs.fuse", *args)
+    if said.split("\n")[:-1] != [f"<{a}>" for a in want]:
+        raise Wrong(f"erofsfuse gets\n{said}")
+
+
+tap.check("erofsfuse: a name is no command", fuse, ("-oro", "a b; echo c", "$(echo d) 'e"), "a b; echo c", "$(echo d) 'e")
+tap.check("erofsfuse: options of several -o", fuse, ("-oro,nosuid,nodev", "a", "b"), "-o", "nosuid", "-o", "nodev", "a", "b")
+tap.check("erofsfuse: what is none of its options", fuse, ("-oro,noexec,allow_other", "a", "b"),
+          "-o", "rw,nofail,_netdev,x-a=b,users,strictatime,loop,noexec,silent,allow_other", "a", "b")
+
+for option in "-v", "-n", "-s", "-nvs":
+    tap.check(f"what mount(8) hands on: -f {option}", must, MOUNT, "-f", option, "-o", "ro", "-t", "erofs", "image", "/")
+tap.check("what mount(8) hands on: -f mounts nothing", must, MOUNT, "-f", "image", "/nothing/at/all")
+tap.check("what mount(8) hands on: -N", must_fail, "namespace", MOUNT, "-N", "1", "image", "/nothing/at/all")
+tap.check("a debug level that is no number", must_fail, "debug level", MOUNT, "-dx", "-f", "image", "/")
+
+
+def no_ublk():
+    _, said = run(MOUNT, "-t", "erofs.ublk", "image", "/nothing/at/all")
+    if "not built-in" in said and "Failed to mount" in said:
+        raise Wrong(said)
+
+
+tap.check("a backend that is not built in", no_ublk)
+
+
+def unmount(source, name):
+    os.makedirs(tap.path(name))
+    must(*HIDE, "sh", "-ec", 'mount -t tmpfs "$1" "$2"; "$3" -u "$2"; ! grep -F "$1 " /proc/mounts', "sh",
+         source, tap.path(name), MOUNT)
+
+
+if subprocess.run((*HIDE, "true"), stderr=subprocess.DEVNULL).returncode:
+    tap.skip("unmount", "no user namespaces")
+else:
+    for source, name in ("/no/such/image", "m"), ("erofsfuse", "m"), ("image", "a b\\c\td"):
+        tap.check(f"unmount: {source} on {name!r}", unmount, source, name)
+
+
+def options(names):
+    """What mount(2) gets; few kernels that run this have EROFS."""
+    put(tap.path("shim.c"), b"""
+#include <errno.h>
+#include <stdio.h>
+int mount(const char *s, const char *t, const char *type, unsigned long flags, const void *data)
+{
+	printf("mount %s %lx %s\\n", type, flags, data ? (const char *)data : "none");
+	return 0;
+}
+""")
+    must("cc", "-shared", "-fPIC", "-o", tap.path("shim.so"), tap.path("shim.c"))
+    said = must("env", "LD_PRELOAD=" + tap.path("shim.so"), "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0", MOUNT,
+                "-o", names, "image", "/nothing")
+    if said != "mount erofs 8107 cache_strategy=disabled\n":
+        raise Wrong(said)
+
+
+tap.check("options that mount(8) hands on", options,
+          "rw,nofail,_netdev,users,noauto,x-a=b,comment=c,nosuid,nodev,silent,nosymfollow,iversion,noiversion,cache_strategy=disabled")
+
+
+def not_mounted():
+    loops = [f"/dev/loop{n}" for n in range(64) if os.path.exists(f"/dev/loop{n}")]
+    mounts = open("/proc/mounts").read()
+    loops = [n for n in loops if n + " " not in mounts]
+    if loops:
+        must_fail("not mounted", MOUNT, "-u", loops[-1])
+
+
+tap.check("unmount: a block device that is not mounted", not_mounted)
+tap.done()
