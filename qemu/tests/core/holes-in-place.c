@@ -12,6 +12,7 @@
  * Linux 7.3, which is the one with that patch, takes a first block of -1 for a hole, and leaves it
  * to who asks how long that is.  Linux 6.12 knows no such inodes.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ static char image[MAX];
 /* Let a file of the image, which is mounted at /mnt, begin at block -1. */
 static bool make_hole(const char *path)
 {
-	uint32_t meta = *(uint32_t *)(image + SUPER + 40);
+	uint32_t meta = le32toh(*(uint32_t *)(image + SUPER + 40));
 	struct stat st;
 	char *inode;
 	uint16_t format;
@@ -44,8 +45,8 @@ static bool make_hole(const char *path)
 	if (lstat(path, &st))
 		return false;
 	inode = image + (uint64_t)meta * 4096 + st.st_ino * SLOT;
-	format = *(uint16_t *)inode;
-	*(uint16_t *)inode = format & ~(7 << 1);	/* plain, if it was not */
+	format = le16toh(*(uint16_t *)inode);
+	*(uint16_t *)inode = htole16(format & ~(7 << 1));	/* plain, if it was not */
 	memset(inode + 16, 0xff, 4);
 	if (format & 1 || format & 1 << 5)	/* extended, or its links are not counted there */
 		memset(inode + 6, 0xff, 2);

@@ -14,6 +14,7 @@
  * device: blk:fingers
  * timeout: 120
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,8 +270,8 @@ static void check_lies(void)
 	ktap_ok(own != MAP_FAILED && dmabuf_mount(fd, "/mnt", NULL) && !stat("/mnt/data.65536", &st) && !umount("/mnt"),
 		"find the inode of a file");
 	memcpy(&meta_blocks, own + 1024 + 40, sizeof(meta_blocks));	/* struct erofs_super_block */
-	*(uint32_t *)(own + 1024 + 8) &= ~1U;				/* no checksum */
-	*(uint32_t *)(own + meta_blocks * (off_t)PAGE + st.st_ino * 32 + 16) = size / PAGE - 8;
+	*(uint32_t *)(own + 1024 + 8) &= ~htole32(1);			/* no checksum */
+	*(uint32_t *)(own + le32toh(meta_blocks) * (off_t)PAGE + st.st_ino * 32 + 16) = htole32(size / PAGE - 8);
 	ktap_ok(dmabuf_mount(fd, "/mnt", NULL), "mount an image that has a file behind its end");
 	file = open("/mnt/data.65536", O_RDONLY);
 	ktap_eq(read(file, buf, sizeof(buf)), 32768, "read what there is");

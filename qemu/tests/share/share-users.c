@@ -64,7 +64,7 @@ static void on_bus(int sig)
 
 static void memory_error(void)
 {
-	volatile char *old = share_map("/a", NAME, BYTES), *young = share_map("/b", NAME, BYTES);
+	volatile char *old, *young;
 	uint64_t frame;
 
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
@@ -72,6 +72,8 @@ static void memory_error(void)
 		ktap_skip("memory errors", "this kernel has no HWPOISON_INJECT");
 		return;
 	}
+	old = share_map("/a", NAME, BYTES);
+	young = share_map("/b", NAME, BYTES);
 	signal(SIGBUS, on_bus);
 	if (sigsetjmp(bus, 1)) {
 		ktap_ok(false, "a page that can be read again gives no SIGBUS");
