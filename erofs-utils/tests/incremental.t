@@ -3,13 +3,14 @@
 """Incremental builds: what the base has stays as it is, what is added comes out again, and whatever
 fails or is refused leaves the base as it was."""
 import os
+import re
 import shutil
 import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import SB, Image  # noqa: E402
-from taplib import FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, run, snapshot  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, run, snapshot  # noqa: E402
 from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
@@ -205,4 +206,22 @@ def slots():
 
 
 tap.check("a base image with more slots than are known", slots)
+
+def unnamed():
+    """Tarballs that name files alone leave the directories of the base as they are, and find room for the root."""
+    base = (file("./", mode=0o700, uid=5, gid=6, type=b"5"), file("d/", mode=0o710, uid=7, gid=8, type=b"5"), file("d/a", b"a" * 3000000))
+    put(tap.path("base.tar"), archive(*base))
+    put(tap.path("more.tar"), archive(file("d/b", b"b"), file("new/c", b"c")))
+    img = tap.path("img")
+    must(MKFS, "--quiet", "--tar=f", "-Enoinline_data", "-T1", img, tap.path("base.tar"))
+    for time in "2", "3":
+        must("env", "SOURCE_DATE_EPOCH=" + time, MKFS, "--quiet", "--tar=f", "-Enoinline_data", "--incremental=data", img, tap.path("more.tar"))
+    must(FSCK, img)
+    for path, want in ("/", "Uid: 5 +Gid: 6 +Access: 0700"), ("/d", "Uid: 7 +Gid: 8 +Access: 0710"):
+        said = must(DUMP, "--path=" + path, img)
+        if not re.search(want, said):
+            raise Wrong(said)
+
+
+tap.check("directories that no entry names", unnamed)
 tap.done()

@@ -26,6 +26,7 @@ tap.check("erofsfuse: a name is no command", fuse, ("-oro", "a b; echo c", "$(ec
 tap.check("erofsfuse: options of several -o", fuse, ("-oro,nosuid,nodev", "a", "b"), "-o", "nosuid", "-o", "nodev", "a", "b")
 tap.check("erofsfuse: what is none of its options", fuse, ("-oro,noexec,allow_other", "a", "b"),
           "-o", "rw,nofail,_netdev,x-a=b,users,strictatime,loop,noexec,silent,allow_other", "a", "b")
+tap.check("erofsfuse: what must not be lost", fuse, ("-oro,nosymfollow,remount,move", "a", "b"), "-o", "nosymfollow,remount,move", "a", "b")
 
 for option in "-v", "-n", "-s", "-nvs":
     tap.check(f"what mount(8) hands on: -f {option}", must, MOUNT, "-f", option, "-o", "ro", "-t", "erofs", "image", "/")
