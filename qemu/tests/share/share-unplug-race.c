@@ -2,7 +2,7 @@
 /*
  * test: disks go and come back while their mounts are read, opened and unmounted; no mount reads what is forged
  * series: 4-share
- * config: EROFS_FS_PAGE_CACHE_SHARE !PPC_PSERIES
+ * config: EROFS_FS_PAGE_CACHE_SHARE
  * image: base share base
  * image: forged share forged -zlz4 -C65536
  * image: next share next --chunksize=4096
@@ -12,11 +12,6 @@
  * cpus: 2
  * stress: 15
  * timeout: 100
- */
-
-/*
- * Linux 6.12 on pseries writes over its stacks when a virtio disk is removed that is being read, whoever
- * reads it: "dd if=/dev/vdb" and "echo 1 > remove" are enough, without any file system.
  */
 #include <glob.h>
 #include <sys/sendfile.h>
