@@ -207,7 +207,6 @@ def high_address():
     must_fail("48 bits", FSCK, "--fingerprint", tap.path("forged"))
 
 
-tap.check("encoded extents without 48BIT", extents)
 def copied():
     """A flat file whose address is that of the blob, and bytes behind the end of the image, which nobody reads."""
     tree(victim=GOOD)
@@ -226,6 +225,7 @@ def copied():
     must_fail("on device 1", MKFS, "--quiet", "--clean=data", "--fingerprint", device, tap.path("new"), tap.path("forged"))
 
 
+tap.check("encoded extents without 48BIT", extents)
 tap.check("block addresses of 48 bits without 48BIT", high_address)
 tap.check("a packed inode that has a name", packed)
 tap.check("the name of fingerprints begins with a name space", name, b"user." + b"A" * 15)

@@ -207,6 +207,7 @@ def slots():
 
 tap.check("a base image with more slots than are known", slots)
 
+
 def unnamed():
     """Tarballs that name files alone leave the directories of the base as they are, and find room for the root."""
     base = (file("./", mode=0o700, uid=5, gid=6, type=b"5"), file("d/", mode=0o710, uid=7, gid=8, type=b"5"), file("d/a", b"a" * 3000000))

@@ -148,7 +148,7 @@ class Run:
                 file, options = re.match("([^@,]*)(.*)", rest).groups()
                 name, dot, suffix = file.partition(".")
                 # Slots for memory are larger in some machines than what an image is padded to.
-                align = getattr(harness.kinds_of(self.arch.name)[kind], "align", 1)
+                align = harness.kinds_of(self.arch.name)[kind].align
                 rest = padded(images[name] + dot + suffix, align) + options
             devices.append(f"{kind}:{rest}")
         return devices

@@ -46,6 +46,7 @@ class Arch:
 
     name      as ARCH= has it
     ram       physical address of its RAM
+    ram_unit  bytes: RAM of its machine is a multiple of it
     host      machine in uname(2) on which KVM can run its guests
     pages     sizes of pages that its kernels can have, as PAGES= has them; the first is the default
     emulator  QEMU's program
@@ -60,7 +61,7 @@ class Arch:
     """
 
     name = host = emulator = image = image_is = cpu = None
-    ram = 0
+    ram, ram_unit = 0, MIB
     pages = ("4k",)
     machine = words = loaded = kasan = ()
     tty = "/dev/hvc0"
@@ -236,6 +237,7 @@ class Powerpc64(Arch):
     """
 
     name, host = "powerpc64", "ppc64"
+    ram_unit = PSERIES_ALIGN
     pages = ("64k", "4k")
     emulator = "qemu-system-ppc64"
     image, image_is = "vmlinux", "powerpc64 (vmlinux, big endian)"
@@ -251,15 +253,11 @@ class Powerpc64(Arch):
         return head[:6] == b"\x7fELF\x02\x02" and head[18:20] == b"\x00\x15"
 
     def device_memory(self, memory):
-        return round_up(round_up(memory, PSERIES_ALIGN), GIB)
-
-    def memory(self, guest):
-        guest.memory = round_up(guest.memory, PSERIES_ALIGN)
-        return super().memory(guest)
+        return round_up(memory, GIB)
 
     def boot(self, guest, words, initrd, keep):
         if any(device.is_memory for device in guest.devices):
-            words += f" mem={round_up(guest.memory, PSERIES_ALIGN) // MIB}M"
+            words += f" mem={guest.memory // MIB}M"
         # SLOF would format the NVRAM, of which Linux says otherwise that it is corrupted.
         return [*super().boot(guest, words, initrd, keep), "-prom-env", "formatted=yes"]
 

@@ -38,6 +38,7 @@ class Device:
     usage = None            # what follows it
     what = None             # what the guest gets, for the help
     notes = ""              # what else to know, for the documentation
+    align = 512             # bytes: sizes of its images are multiples of it
     config = ()             # options of the kernel without which it is of no use
     allowed = frozenset()   # options that it takes
     archs = ("x86_64", "arm64", "powerpc64")    # architectures whose machine has it
@@ -67,7 +68,7 @@ class Device:
     def take(self, rest):
         """Take what stands between kind and options: set `path` and `size`."""
         self.path = rest
-        self.check_image(512, "512 bytes", "512")
+        self.check_image(self.align, "512 bytes", "512")
 
     def check_image(self, align, unit, short):
         """Set `size`; raise HarnessError if the image cannot be a device."""
@@ -113,7 +114,7 @@ class MemoryDevice(Device):
     """Memory of the guest beside its RAM, which is the page cache of an image.
 
     address  guest-physical start (set when the guest is laid out)
-    align    bytes: size and start are multiples of it
+    align    of its start, too
     """
 
     archs = ("x86_64",)

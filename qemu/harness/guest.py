@@ -12,7 +12,7 @@ import time
 from . import machine
 from .console import Console
 from .device import Device, make_device, name_devices
-from .host import MIB, HarnessError, die_with, find_qemu, memory_file
+from .host import MIB, HarnessError, die_with, find_qemu, memory_file, round_up
 from .kernel import arch_of, kernel_config
 
 EXIT_WAIT = 20.0                 # seconds from a guest's "exit" to the end of QEMU
@@ -56,7 +56,7 @@ class Guest:
                  base=None, log=None, tty=False, verbose=False, on_output=None):
         self.arch = arch_of(kernel)
         self.kernel, self.argv = kernel, [str(a) for a in argv]
-        self.memory, self.cpus, self.files = memory, cpus, list(files)
+        self.memory, self.cpus, self.files = round_up(memory, self.arch.ram_unit), cpus, list(files)
         self.env, self.timeout, self.icount = dict(env or {}), timeout, icount
         self.accel, self.cpu, self.log, self.tty = accel, cpu, log, tty
         self.verbose, self.on_output = verbose, on_output
@@ -67,7 +67,7 @@ class Guest:
         self.base = base or os.path.join(self.arch.folder("guest"), "base.cpio")
         self.config = kernel_config(kernel) or {}
         name_devices(self.devices)
-        self.window = self.arch.lay_out(self.devices, memory)
+        self.window = self.arch.lay_out(self.devices, self.memory)
         self.append = machine.insert_fields(append, self, f"kernel parameters '{append}'")
         self.ranges = [machine.insert_fields(r, self, f"range '{r}'") for r in ranges]
         self.devicetree = machine.read_devicetree(devicetree, self) if devicetree else ""

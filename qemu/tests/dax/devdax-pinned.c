@@ -12,12 +12,9 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "devdax.h"
 #include "guest.h"
+#include "hmem.h"
 #include "ktap.h"
-
-/* RAM at 128 MiB, which the kernel parameter makes specific-purpose, as firmware would. */
-#define SIZE	(64L << 20)
 
 static char again[4096];
 static struct iovec iov;
@@ -25,22 +22,17 @@ static struct iovec iov;
 /* Fill the device, and leave its page @at in a pipe.  Return: where to read it, or -1 */
 static int fill_and_hold(long page)
 {
-	int from = open("/dev/harness/blk0", O_RDONLY), to = open(NODE, O_RDWR), ends[2];
-	char *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
-	ssize_t n = -1;
-	long at = 0;
+	size_t size;
+	char *p = devdax_map(&size);
+	int ends[2];
 
 	if (p == MAP_FAILED || pipe(ends))
 		return -1;
-	while ((n = read(from, p + at, SIZE - at)) > 0)
-		at += n;
 	iov.iov_base = p + page;
 	iov.iov_len = 4096;
-	if (n || !at || vmsplice(ends[1], &iov, 1, 0) != 4096)
+	if (vmsplice(ends[1], &iov, 1, 0) != 4096)
 		return -1;
-	munmap(p, SIZE);
-	close(from);
-	close(to);
+	munmap(p, size);
 	return ends[0];
 }
 
@@ -49,7 +41,7 @@ int main(void)
 	int fd;
 
 	ktap_begin();
-	ktap_ok(!driver("/sys/bus/dax/devices/dax0.0/size", "67108864") &&
+	ktap_ok(!hmem_resize(HMEM_BYTES) &&
 		!driver(BUS_DAX "device_dax/bind", "dax0.0") && is_bound("device_dax"), "make a DAX device");
 	ktap_ok((fd = fill_and_hold(0)) >= 0, "fill it with an image, and keep its first page in a pipe");
 	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0"), "take it from device_dax");

@@ -12,51 +12,27 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "devdax.h"
 #include "guest.h"
+#include "hmem.h"
 #include "ktap.h"
 #include "pages.h"
 
-/* RAM at 128 MiB, which the kernel parameter makes specific-purpose, as firmware would. */
-#define SIZE	(64L << 20)
 #define HMEM	"/sys/bus/platform/drivers/hmem/"
 
 static char bytes[PAGE_ROOM], again[PAGE_ROOM];
-
-static bool copy_image(void)
-{
-	int from = open("/dev/harness/blk0", O_RDONLY), to = open(NODE, O_RDWR);
-	char *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
-	ssize_t n = -1;
-	long at = 0;
-
-	if (p != MAP_FAILED) {
-		while ((n = read(from, p + at, SIZE - at)) > 0)
-			at += n;
-		munmap(p, SIZE);
-	}
-	close(from);
-	close(to);
-	return !n && at;
-}
-
-static bool make_device(void)
-{
-	return !driver("/sys/bus/dax/devices/dax0.0/size", "67108864");
-}
 
 int main(void)
 {
 	int fd = -1;
 
 	ktap_begin();
-	ktap_ok(make_device() && !driver(BUS_DAX "device_dax/bind", "dax0.0") && copy_image() &&
+	ktap_ok(!hmem_resize(HMEM_BYTES) && !driver(BUS_DAX "device_dax/bind", "dax0.0") && devdax_fill() &&
 		!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0"),
 		"fill a device with an image, and give it to fsdev_dax");
 	ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL) &&
 		(fd = page_in_pipe("/mnt/data.65536", 0, bytes)) >= 0 && !umount("/mnt"),
 		"a page of a file goes into a pipe");
-	ktap_ok(!driver(HMEM "unbind", "hmem.0") && !driver(HMEM "bind", "hmem.0") && make_device(),
+	ktap_ok(!driver(HMEM "unbind", "hmem.0") && !driver(HMEM "bind", "hmem.0") && !hmem_resize(HMEM_BYTES),
 		"the region goes, and comes back");
 	for (int i = 0; i < 3; i++)
 		ktap_eq(driver(BUS_DAX "device_dax/bind", "dax0.0"), EBUSY, "device_dax: %d: the memory is in use", i);

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dmabuf.h"
 #include "system.h"
 
 #ifndef DATA
@@ -84,6 +85,37 @@ static inline bool image_can_be_mapped(void)
 		usleep(50000);
 	}
 	return false;
+}
+
+/**
+ * devdax_map - map the device, and copy the image of blk0 to it: a mapping is the only way in
+ * @size: is set to the bytes that are mapped, those of the image
+ *
+ * Return: the mapping, or MAP_FAILED
+ */
+static inline char *devdax_map(size_t *size)
+{
+	int from = open("/dev/harness/blk0", O_RDONLY), to = open(NODE, O_RDWR);
+	char *p;
+
+	*size = dmabuf_image_size(from);
+	p = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
+	if (p != MAP_FAILED && !dmabuf_fill(p, from, *size)) {
+		munmap(p, *size);
+		p = MAP_FAILED;
+	}
+	close(from);
+	close(to);
+	return p;
+}
+
+/** devdax_fill - the same, for those who do not need the mapping. Return: whether it is done */
+static inline bool devdax_fill(void)
+{
+	size_t size;
+	char *p = devdax_map(&size);
+
+	return p != MAP_FAILED && !munmap(p, size);
 }
 
 /* The image and the info block.  Return: 0 or an errno. */

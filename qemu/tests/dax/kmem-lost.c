@@ -18,19 +18,6 @@
 #define START		(640UL << 20)
 #define BAD		3
 
-static bool write_image(void)
-{
-	int from = open("/dev/harness/blk0", O_RDONLY), to = open(NODE, O_RDWR);
-	off_t size = lseek(from, 0, SEEK_END);
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
-	bool done = p != MAP_FAILED && pread(from, p, size, 0) == size;
-
-	munmap(p, size);
-	close(from);
-	close(to);
-	return done;
-}
-
 int main(void)
 {
 	int64_t place = 0;
@@ -48,7 +35,7 @@ int main(void)
 	page_poison(START / 4096 + place / 4096 + BAD);
 	ktap_ok(write_to("/sys/devices/system/memory/memory5/state", "offline"), "take it offline");
 	ktap_ok(!driver(BUS_DAX "kmem/unbind", "dax0.0") && !driver(BUS_DAX "device_dax/bind", "dax0.0"), "give it to device_dax");
-	ktap_ok(write_image(), "write the image again");
+	ktap_ok(devdax_fill(), "write the image again");
 	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0"), "give it to fsdev_dax");
 	ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
 	ktap_eq(lost_error(FILE_NAME, (BAD - 1) * 4096), 0, "a read of another page does not fail");
