@@ -5,7 +5,7 @@
 # without DAX: what they change compiles without a warning that the base does not have, and
 # some are linked.  kernel/ports has the list.
 # PORTS="NAME..." builds all variants of these architectures, PORTS=all of all; otherwise
-# one variant of the two that are quick: file systems, DAX and mm, without sparse, of which
+# one variant of the two that are quick: file systems, DAX, NVDIMMs and mm, without sparse, of which
 # the base has many warnings, and without linking.  ONLY_BASES names the bases if not all
 # are meant.
 #
@@ -58,7 +58,7 @@ one() # PORT VARIANT
 	local id name what=compiles
 
 	[ -z "$LINK" ] || what="compiles and links"
-	[ "$SPARSE" = 1 ] || what="file systems, DAX and mm compile"
+	[ "$SPARSE" = 1 ] || what="file systems, DAX, NVDIMMs and mm compile"
 	name="$base: $1, $2: $what without a new warning"
 	id=ports-$({ echo "$base $1 $2 $LINK $SPARSE $targets"; compiler_of "$1"; sparse --version
 		git -C "$tree" rev-parse "base^{tree}" "HEAD^{tree}"
@@ -101,7 +101,7 @@ for base in $(ci/series list linux); do
 	ci/series tree "$base" && [ "$(ci/series status "$base")" = same ] ||
 		{ ok 1 "$base: the tree has no work that is not written to patches/"; continue; }
 	targets=$(git -C "$tree" diff --name-only base HEAD | objects "$tree")
-	[ $mode = all ] || targets=$(grep -E '^(fs|mm|drivers/dax)/' <<< "$targets")
+	[ $mode = all ] || targets=$(grep -E '^(fs|mm|drivers/(dax|nvdimm))/' <<< "$targets")
 	for p in $ports; do
 		port "$(basename "$p" .config)" "$mode"
 	done
