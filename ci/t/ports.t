@@ -28,7 +28,6 @@ compiler_of() # PORT
 	compiler=$(property "$1" compiler)
 	case $compiler in
 	gcc)  gcc --version ;;
-	llvm) clang --version && ld.lld --version && llvm-ar --version ;;
 	*)    "${compiler}gcc" --version ;;
 	esac 2> /dev/null
 }
