@@ -28,6 +28,7 @@
  * cpus: 2
  * memory: 160M
  * timeout: 120
+ * flavours: fast
  */
 #include "ktap.h"
 #include "share.h"
