@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One wrong field each: fsck.erofs says so, with exit status 1, if a reader gets an error or nonsense from it."""
+import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -9,7 +11,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import (COMPAT, DIRBLKBITS, FIXED_NSEC, FULL, INCOMPAT, META, PLAIN, ROOT, SB, VOLUME,  # noqa: E402
                       Image, Inode)
-from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail, put as put_file  # noqa: E402
+from tarlib import archive, file  # noqa: E402
 
 tap = Tap()
 
@@ -270,6 +273,28 @@ def one_line():
         raise Wrong(said)
 
 
+def no_escapes():
+    """What strangers name does nothing to terminals, and makes no lines of its own: C0, DEL, and C1 in UTF-8."""
+    name = b"a\033[2J\xc2\x9b31m\177\nBuild completed.\nb\xc2\xa0\xc3\x9b"
+    shown = r"a\033[2J\302\23331m\177\012Build completed.\012b" + "\xa0\xdb"
+    good, bad = archive(file(name, b"x")), bytearray(archive(file(name, b"x")))
+    bad[108:116] = b"zzzzzzz\0"
+    bad[148:156] = b"%06o\0 " % (sum(bad[:148]) + 8 * 32 + sum(bad[156:512]))
+    put_file(tap.path("good"), good)
+    put_file(tap.path("bad"), bytes(bad))
+    said = [must(MKFS, "--fingerprint", "--tar=f", tap.path("img"), tap.path("good")),
+            must_fail("tar: entry", MKFS, "--quiet", "--tar=f", tap.path("no"), tap.path("bad")),
+            must(DUMP, "--fingerprint", tap.path("img")), must(DUMP, "--ls", "--path=/", tap.path("img"))]
+    must(FSCK, "--extract=" + tap.path("out"), tap.path("img"))
+    said.append(must_fail("File exists", FSCK, "--extract=" + tap.path("out"), tap.path("img")))
+    for text in said:
+        if shown not in text or re.search("[\0-\b\v-\037\177-\x9f]", text):
+            raise Wrong(repr(text))
+    said = must(DUMP, "--fingerprint", "--json", tap.path("img"))
+    if json.loads(said)[0]["path"].encode() != b"/" + name or re.search("[\0-\b\v-\037\177-\x9f]", said):
+        raise Wrong(repr(said))
+
+
 # --- work that is bounded
 def deep(count):
     """Directories in one another, each in 128 bytes.  Return the nid of the last one."""
@@ -340,6 +365,7 @@ tap.check("shared xattrs of the metabox", metabox_xattrs)
 tap.check("a file is no directory", file_as_directory)
 tap.check("sha256sum -c takes names of all kinds", sums)
 tap.check("names are printed in one line", one_line)
+tap.check("names do nothing to terminals", no_escapes)
 tap.check("40,000 directories in one another", too_deep)
 tap.check("a file of 40 MB with 4,001 names is read once", many_names)
 tap.check("40,000 extents whose lengths are added up", slow_extents)
