@@ -61,7 +61,7 @@ one() # PORT VARIANT
 	name="$base: $1, $2: $what without a new warning"
 	id=ports-$({ echo "$base $1 $2 $LINK $SPARSE $targets"; compiler_of "$1"; sparse --version
 		git -C "$tree" rev-parse "base^{tree}" "HEAD^{tree}"
-		cat kernel/ports/common.config "kernel/ports/arch/$1.config" "kernel/ports/variants/$2.config"; } | key)
+		cat kernel/ports/{build,sparse,common.config} "kernel/ports/arch/$1.config" "kernel/ports/variants/$2.config"; } | key)
 	if proved "$id"; then
 		ok 0 "$name (known)"
 	elif [ "$(date +%s)" -gt "${CHECK_UNTIL:-$((1 << 40))}" ]; then
