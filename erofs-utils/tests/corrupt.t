@@ -282,9 +282,13 @@ def no_escapes():
     bad[148:156] = b"%06o\0 " % (sum(bad[:148]) + 8 * 32 + sum(bad[156:512]))
     put_file(tap.path("good"), good)
     put_file(tap.path("bad"), bytes(bad))
-    said = [must(MKFS, "--fingerprint", "--tar=f", tap.path("img"), tap.path("good")),
+    said = [must(MKFS, "--fingerprint", "--tar=f", tap.path("img"), tap.path("good"))]
+    im = Image(tap.path("img"))
+    nid = im.get("Q", im.inode("").end + 24)    # of the third entry, after the dots
+    said += [
             must_fail("tar: entry", MKFS, "--quiet", "--tar=f", tap.path("no"), tap.path("bad")),
-            must(DUMP, "--fingerprint", tap.path("img")), must(DUMP, "--ls", "--path=/", tap.path("img"))]
+            must(DUMP, "--fingerprint", tap.path("img")), must(DUMP, "--ls", "--path=/", tap.path("img")),
+            must(DUMP, "-e", f"--nid={nid}", tap.path("img"))]
     must(FSCK, "--extract=" + tap.path("out"), tap.path("img"))
     said.append(must_fail("File exists", FSCK, "--extract=" + tap.path("out"), tap.path("img")))
     for text in said:

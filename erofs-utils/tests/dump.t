@@ -177,6 +177,7 @@ fails "a directory: dump" "Is a directory" "$DUMP" --fingerprint "$T/s"
 fails "no such image: fsck" "No such file" "$FSCK" --fingerprint "$T/nope"
 fails "fsck takes no name" "doesn't allow an argument" "$FSCK" --fingerprint=user.fp "$T/a.img"
 fails "a domain whose image has no name" "an image without a name" "$DUMP" --domain="x=$T/a.img,,$T/b.img"
+fails "--cat with -e" "incompatible" "$DUMP" --cat -e --nid=0 "$T/a.img"
 fails "a domain without a name" "NAME=IMAGE" "$DUMP" --domain="=$T/a.img"
 fails "--sharing and --fingerprint" "works with" "$DUMP" --sharing --fingerprint "$T/a.img"
 mkimg -zlz4 "$T/z.img" "$T/small" 2> /dev/null

@@ -92,6 +92,20 @@ tap.check("--overwrite: a file that has another name outside", outside)
 tap.check("--overwrite: what is given by name", by_name)
 
 
+def failing():
+    """What is refused leaves the directories that were there as they were."""
+    img = image("img", lambda top: (put(top + "/d/e/f", b"new"), put(top + "/d/a", b"a")))
+    put(tap.path("out/d/e/f"), b"old")
+    for name, mode in ("out", 0o755), ("out/d", 0o2775), ("out/d/e", 0o1777):
+        os.chmod(tap.path(name), mode)
+    must_fail("File exists", FSCK, "--extract=" + tap.path("out"), img)
+    compare({"out": 0o755, "d": 0o2775, "e": 0o1777},
+            {n.split("/")[-1]: stat.S_IMODE(os.stat(tap.path(n)).st_mode) for n in ("out", "out/d", "out/d/e")})
+
+
+tap.check("directories after an error", failing)
+
+
 # --- xattrs, owners, modes
 NOBODY = 0xffffffff
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")

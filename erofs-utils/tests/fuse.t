@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is read from a mount of erofsfuse is what the image says, and large directories take no longer for each name."""
+import mmap
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -85,6 +87,13 @@ def first_nid():
     mounted(check, "-Eforce-inode-compact,nosbcrc", "-x-1", "-T1", forge=forge)
 
 
+def cmdline(pid):
+    try:
+        return get(f"/proc/{pid}/cmdline")
+    except OSError:     # it has ended meanwhile
+        return b""
+
+
 def huge_symlink():
     """No memory for what can't be the target of a symlink."""
     os.makedirs(tap.path("dir"))
@@ -106,12 +115,51 @@ def huge_symlink():
             pass
         if os.readlink(got + "/long") != "u" * 4095:
             raise Wrong("the symlink that can be is another one")
-        pids = [p for p in os.listdir("/proc") if p.isdigit() and tap.path("img").encode() in get(f"/proc/{p}/cmdline")]
+        pids = [p for p in os.listdir("/proc") if p.isdigit() and tap.path("img").encode() in cmdline(p)]
         peak = [int(line.split()[1]) for line in get(f"/proc/{pids[0]}/status").decode().splitlines() if line.startswith("VmHWM")][0]
         if peak > 100 << 10:
             raise Wrong(f"erofsfuse takes {peak >> 10} MiB of memory")
 
     mounted(check, "-Eforce-inode-compact,nosbcrc", forge=forge)
+
+
+def no_room():
+    """A full $TMPDIR, where what is decompressed of fragments is kept, while several read: zeroes came out."""
+    rnd = random.Random(1)
+    data = [b" ".join(b"%d" % rnd.getrandbits(30) for _ in range(rnd.randrange(50, 1500))) for _ in range(400)]
+    for n, d in enumerate(data):
+        put(tap.path(f"dir/{n}"), d)
+    must(MKFS, "--quiet", "-zlz4", "-Eall-fragments", "-C4096", tap.path("img"), tap.path("dir"))
+    for name in "mnt", "tmp":
+        os.makedirs(tap.path(name))
+    must("mount", "-t", "tmpfs", "-o", "size=512k", "none", tap.path("tmp"))
+    try:
+        must("env", "TMPDIR=" + tap.path("tmp"), FUSE, tap.path("img"), tap.path("mnt"))
+        try:
+            read_for(20, data)
+        finally:
+            must("umount", tap.path("mnt"))
+    finally:
+        must("umount", tap.path("tmp"))
+
+
+def read_for(seconds, data):
+    """Six processes read files past the page cache, and compare."""
+    pids, end = [], time.monotonic() + seconds
+    for seed in range(6):
+        pid = os.fork()
+        if not pid:
+            rnd, buf, status = random.Random(seed), mmap.mmap(-1, 1 << 16), 0
+            while not status and time.monotonic() < end:
+                n = rnd.randrange(len(data))
+                fd = os.open(tap.path(f"mnt/{n}"), os.O_RDONLY | os.O_DIRECT)
+                size = os.preadv(fd, [buf], 0)
+                os.close(fd)
+                status = buf[:size] != data[n]
+            os._exit(status)
+        pids.append(pid)
+    if any([os.waitpid(pid, 0)[1] for pid in pids]):
+        raise Wrong("the contents are others")
 
 
 def not_mounted():
@@ -133,7 +181,8 @@ for options in (), ("-zlz4", "-Eall-fragments,dedupe"), ("-b512", "-zdeflate", "
         tap.check("all is there: " + " ".join(options or ("no options",)), equal, *options)
     else:
         tap.skip("all is there", "no /dev/fuse, not root, no right to mount, or no erofsfuse")
-for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid is 0", first_nid), ("a symlink of 1 GiB", huge_symlink):
+for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid is 0", first_nid), ("a symlink of 1 GiB", huge_symlink), \
+        ("no room for what is decompressed", no_room):
     if probe:
         tap.check(*what)
     else:

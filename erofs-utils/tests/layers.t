@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Archives made by GNU tar and bsdtar in each of their formats, sparse files in each of theirs, and
 layers merged: contents are what the maker of the archive packed."""
+import gzip
 import os
+import random
 import shutil
 import stat
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, must, put, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, snapshot  # noqa: E402
 from tarlib import archive, file, header, num, pad, pax  # noqa: E402
 
 tap = Tap()
@@ -211,4 +213,42 @@ def merged_hole():
 
 
 tap.check("holes of merged images stay holes", merged_hole)
+
+
+# --- compressed archives
+def zipped():
+    """100 files, of which 16 fill 32 KiB of the archive."""
+    rnd = random.Random(1)
+    plain = archive(*(file(f"f{n:03}", rnd.randbytes(1536)) for n in range(100)))
+    put(tap.path("plain"), plain)
+    put(tap.path("gz"), gzip.compress(plain, mtime=0))
+    return plain
+
+
+def cut_off(option, cut):
+    zipped()
+    put(tap.path("cut"), get(tap.path("gz"))[:-cut])
+    must_fail("cut off|unexpected end", MKFS, "--quiet", "--tar=f", option, tap.path("img"), tap.path("cut"))
+    if os.path.exists(tap.path("img")):
+        raise Wrong("there is an output file")
+
+
+def dumped(*options, pipe=False):
+    plain, args = zipped(), [MKFS, "--quiet", "--tar=i", *(o.replace("@", tap.path("")) for o in options), tap.path("img")]
+    with open(tap.path("gz"), "rb") as f:
+        must(*args, *([] if pipe else [tap.path("gz")]), stdin=f)
+    if get(tap.path("raw"))[:len(plain)] != plain:
+        raise Wrong("the dump isn't the archive")
+    if any("gzinfo" in o for o in options) and not os.path.getsize(tap.path("index")):
+        raise Wrong("the index is empty")
+    must(FSCK, "--extract", "--device=" + tap.path("raw"), tap.path("img"))
+
+
+for cut in 1, 8, 100, 20000, 100000:
+    for option in "--gzinfo", "--ungzip":
+        tap.check(f"{option}: an archive without its last {cut} bytes", cut_off, option, cut)
+for pipe in False, True:
+    for options in ("--ungzip=@raw",), ("--ungzip=@raw", "--gzinfo=@index"), ("--gzinfo=@index", "--ungzip=@raw"):
+        tap.check(f"{' '.join(options)} {'from a pipe' if pipe else 'of a file'}", dumped, *options, pipe=pipe)
+tap.check("--unxz beside --gzinfo", must_fail, "can't be used together", MKFS, "--tar=f", "--gzinfo", "--unxz", tap.path("img"), "nothing")
 tap.done()

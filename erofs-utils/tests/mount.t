@@ -88,4 +88,58 @@ def not_mounted():
 
 
 tap.check("unmount: a block device that is not mounted", not_mounted)
+
+
+def loop_races():
+    """The first loop device that is free is given to somebody else at first."""
+    put(tap.path("race.c"), b"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <linux/loop.h>
+int ioctl(int fd, unsigned long request, ...)
+{
+	static int tried;
+
+	if (request == LOOP_CTL_GET_FREE)
+		return 0;
+	if (request == LOOP_SET_FD && tried++ < 3) {
+		errno = EBUSY;
+		return -1;
+	}
+	return 0;
+}
+int open(const char *path, int flags, ...)
+{
+	return openat(AT_FDCWD, strncmp(path, "/dev/loop", 9) ? path : "/dev/null", flags, 0600);
+}
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+int mount(const char *s, const char *t, const char *type, unsigned long flags, const void *data)
+{
+	printf("mount %s\\n", s);
+	return 0;
+}
+""")
+    must("cc", "-shared", "-fPIC", "-o", tap.path("race.so"), tap.path("race.c"))
+    put(tap.path("image"), b"x")
+    said = must("env", "LD_PRELOAD=" + tap.path("race.so"), "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0", MOUNT,
+                "-o", "loop", tap.path("image"), "/nothing")
+    if "mount /dev/loop0" not in said:
+        raise Wrong(said)
+
+
+tap.check("several take the same loop device", loop_races)
+
+
+def same_version():
+    if must(MOUNT, "-V").split()[-1] != must(DMABUF, "-V").split()[-1]:
+        raise Wrong(must(DMABUF, "-V"))
+
+
+DMABUF = os.path.join(os.path.dirname(MOUNT), "erofs-dmabuf")
+if os.path.exists(DMABUF):
+    tap.check("erofs-dmabuf knows its version", same_version)
 tap.done()
