@@ -32,7 +32,7 @@
 #define BLOCK	4096
 #define MAX	(256 * BLOCK)
 #define META	4
-#define SECONDS	20
+#define SECONDS	10
 
 static unsigned char image[MAX];
 static uint64_t state = 7919;
