@@ -299,6 +299,15 @@ def no_escapes():
         raise Wrong(repr(said))
 
 
+def huge_sums():
+    """Sizes that no forecast can add up are refused."""
+    im = make("--fingerprint", "-Eforce-inode-extended")
+    for name in "file", "numbers":
+        im.put("Q", im.inode(name).size_at, 1 << 62)
+    im.save(tap.path("bad"))
+    must_fail("8 EiB and more", DUMP, "--sharing", "--json", tap.path("bad"), tap.path("img"))
+
+
 # --- work that is bounded
 def deep(count):
     """Directories in one another, each in 128 bytes.  Return the nid of the last one."""
@@ -370,6 +379,7 @@ tap.check("a file is no directory", file_as_directory)
 tap.check("sha256sum -c takes names of all kinds", sums)
 tap.check("names are printed in one line", one_line)
 tap.check("names do nothing to terminals", no_escapes)
+tap.check("sums of sizes beyond 64 bits", huge_sums)
 tap.check("40,000 directories in one another", too_deep)
 tap.check("a file of 40 MB with 4,001 names is read once", many_names)
 tap.check("40,000 extents whose lengths are added up", slow_extents)
