@@ -51,8 +51,6 @@ static int look(const char *path, const struct stat *st, int type, struct FTW *f
 	if (type != FTW_F || !S_ISREG(st->st_mode) || !st->st_size || st->st_size > 64 << 20)
 		return 0;
 	for (int way = 0; way < 4 && !why; way += 3) {
-		if (way & 1)
-			drop_caches("1");
 		fd = open(path, O_RDONLY);
 		want = calloc(1, room);
 		got = mmap(NULL, room + page, PROT_READ, way & 2 ? MAP_PRIVATE : MAP_SHARED, fd, 0);
@@ -85,6 +83,7 @@ static int look(const char *path, const struct stat *st, int type, struct FTW *f
 static void check(const char *what)
 {
 	files = wrong = dax = 0;
+	drop_caches("1");
 	nftw("/mnt", look, 20, FTW_PHYS);
 	ktap_ok(ktap_is(files, >, 30) && ktap_is(wrong, ==, 0), "%s: %d files, %d of DAX", what, files, dax);
 }
