@@ -170,6 +170,12 @@ static inline int share_read_at(const char *dir, const char *name, off_t at)
 	return pread(fd, &c, 1, at) == 1 ? 0 : errno;
 }
 
+/** share_unreadable - for share_within(): 0 if a file cannot be read */
+static inline int share_unreadable(const char *dir, const char *name)
+{
+	return !share_read_at(dir, name, 0);
+}
+
 /* what the last share_end() has waited */
 static double share_spent;
 

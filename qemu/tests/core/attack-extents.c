@@ -148,7 +148,7 @@ static int once(const char *dir)
 	use("packed");
 	use("file");
 	if (some(2))
-		write_to("/proc/sys/vm/drop_caches", "3");
+		drop_caches("3");
 	use("packed");
 	return umount(dir) ? 3 : 0;
 }

@@ -10,13 +10,10 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,19 +29,6 @@
 
 static char image[MAX];
 
-/* the block that a file of the mount begins with */
-static uint32_t first_block(const char *path)
-{
-	struct { struct fiemap map; struct fiemap_extent extent[1]; } ask = {
-		.map = { .fm_length = FIEMAP_MAX_OFFSET, .fm_extent_count = 1 },
-	};
-	int fd = open(path, O_RDONLY);
-	int err = ioctl(fd, FS_IOC_FIEMAP, &ask);
-
-	close(fd);
-	return err || !ask.map.fm_mapped_extents ? 0 : ask.extent[0].fe_physical / BLOCK;
-}
-
 int main(void)
 {
 	int disk = open("/dev/harness/blk0", O_RDONLY), fd;
@@ -58,7 +42,8 @@ int main(void)
 	ktap_begin();
 	ktap_ok(share_plain("/dev/harness/blk0", "/mnt") && size <= MAX - BLOCK && dmabuf_fill(image, disk, size) &&
 		!stat("/mnt/f.65536", &a) && !stat("/mnt/same.1", &b), "read an image");
-	block = first_block("/mnt/f.65536");
+	/* 0 if there is none */
+	block = place_of("/mnt/f.65536") / BLOCK;
 	umount("/mnt");
 	size = (size + BLOCK - 1) / BLOCK * BLOCK;
 	last = size / BLOCK;
@@ -92,7 +77,7 @@ int main(void)
 	printf("# read: %zd %s\n", n, n < 0 ? strerror(errno) : "");
 	ktap_ok(n < 0, "the compressed file cannot be read");
 	ktap_ok(!stat("/mnt/same.1", &b), "the other file can be looked at");
-	write_to("/proc/sys/vm/drop_caches", "3");
+	drop_caches("3");
 	ktap_ok(!umount("/mnt"), "unmount");
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();

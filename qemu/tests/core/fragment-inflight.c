@@ -26,16 +26,6 @@
 #define PAGE	4096
 #define READERS	3
 
-static bool ends(pid_t pid, int seconds)
-{
-	for (int i = 0; i < seconds * 20; i++) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return true;
-		usleep(50000);
-	}
-	return false;
-}
-
 int main(void)
 {
 	pid_t pid[READERS];
@@ -57,10 +47,9 @@ int main(void)
 		}
 		usleep(200000);
 	}
-	ktap_ok(ends(pid[0], 3), "a reader ends");
-	ktap_ok(ends(pid[1], 3), "who looks a name up ends");
-	kill(pid[2], SIGKILL);
-	ktap_ok(ends(pid[2], 3), "who looks the same name up ends, or can be killed");
+	ktap_ok(share_end(pid[0], 3) != -1, "a reader ends");
+	ktap_ok(share_end(pid[1], 3) != -1, "who looks a name up ends");
+	ktap_ok(share_kill(pid[2], 3), "who looks the same name up ends, or can be killed");
 	kill(pid[0], SIGKILL);
 	kill(pid[1], SIGKILL);
 	return ktap_end();
