@@ -229,6 +229,15 @@ static void check_shared(void)
 	ktap_ok(!munmap((void *)a, 999424) && !umount("/mnt") && !umount("/b"), "unmount both");
 }
 
+/* Read most of what the image has; sums of it take much longer. */
+static bool read_data(const char *dir)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "cat %s/data.* > /dev/null", dir);
+	return !system(command);
+}
+
 static void check_many(int fd)
 {
 	char dir[32];
@@ -241,13 +250,13 @@ static void check_many(int fd)
 	for (int n = 0; n < MOUNTS; n++) {
 		snprintf(dir, sizeof(dir), "/m%d", n);
 		mkdir(dir, 0755);
-		good += dmabuf_mount(fd, dir, NULL) && sums_ok(dir);
+		good += dmabuf_mount(fd, dir, NULL) && (n % 10 ? read_data(dir) : sums_ok(dir));
 		map = share_map(dir, "data.1000003", 999424);
 		for (int i = 0; map && i < 999424; i += PAGE)
 			map[i];
 		munmap((void *)map, 999424);
 	}
-	ktap_eq(good, MOUNTS, "mount it %d times, and read all files each time", MOUNTS);
+	ktap_eq(good, MOUNTS, "mount it %d times, read it each time, and compare all files in one of ten", MOUNTS);
 	after = free_kib();
 	ktap_ok(ktap_is((before - after) / MOUNTS, <, (long)(size / 1024 / 2)), "a mount takes %ld KiB, the image has %ld",
 		(before - after) / MOUNTS, (long)(size / 1024));
