@@ -36,6 +36,54 @@ for o in "" -zlz4 --chunksize=4096; do
 done
 rm -f "$T/hello/victim" "$T/hello/victim.link"
 
+# --- sources that change between stat(2) and open(2)
+# meddled HOW PATH MKFS-ARGUMENT...: make img2 of $T/hello
+meddled()
+{
+	timeout 60 env LD_PRELOAD="$meddle" MEDDLE_HOW="$1" MEDDLE_FILE="$(realpath "$T/hello")/$2" "$MKFS" --quiet "${@:3}" \
+		"$T/img2" "$T/hello"
+}
+for o in "" --fingerprint -zlz4 --chunksize=4096 --dax; do
+	rm -f "$T/img2"
+	cp "$T/small/text" "$T/hello/victim" && chmod 4755 "$T/hello/victim"
+	tr a-z A-Z < "$T/small/text" > "$T/new"
+	# shellcheck disable=SC2086
+	MEDDLE_OTHER=$T/new fails "no contents of one file with the mode of another: ${o:-plain}" "victim isn't the file any more" \
+		meddled replace victim $o
+	check "and no image is left: ${o:-plain}" test ! -e "$T/img2"
+done
+for o in "" --chunksize=4096 -E48bit "-E48bit --fingerprint"; do
+	cp "$T/small/text" "$T/hello/victim"
+	# shellcheck disable=SC2086
+	fails "a file that becomes shorter is no hole: ${o:-plain}" . meddled shrink victim $o
+done
+rm -f "$T/hello/victim"
+mkdir -p "$T/hello/d" "$T/elsewhere" && ln -s here "$T/hello/d/link" && ln -s secret "$T/elsewhere/link"
+no_detour()
+{
+	rm -rf "$T/img2" "$T/y"
+	MEDDLE_OTHER=$(realpath "$T/elsewhere") meddled detour d/link 2> /dev/null || return 0
+	"$FSCK" "--extract=$T/y" "$T/img2" && [ "$(readlink "$T/y/d/link")" = here ]
+}
+check "no symlink is read through a symlink" no_detour
+[ -L "$T/hello/d" ] || bail "meddle did nothing"
+rm -r "$T/hello/d" "$T/hello/d.old"
+reused()
+{
+	rm -rf "$T/img2" "$T/y"
+	MEDDLE_OTHER=$(realpath "$T/hello")/a/one meddled reuse b/sub --fingerprint && "$FSCK" "--extract=$T/y" "$T/img2" &&
+		[ "$(cat "$T"/y/b/sub/new* | sort -u)" = new ]
+}
+mkdir -p "$T/hello/a" "$T/hello/b/sub" && echo one > "$T/hello/a/one"
+check "a new file with the inode number of a removed one is no link to it" reused
+rm -r "$T/hello/a" "$T/hello/b"
+fails_early()
+{
+	rm -f "$T/img2"
+	env LD_PRELOAD="$meddle" MEDDLE_HOW=signal MEDDLE_FILE="$T/img2" "$MKFS" --quiet "$T/img2" "$T/hello" || [ $? = 143 ] && [ ! -e "$T/img2" ]
+}
+check "a signal right after the output has been created" fails_early
+
 # --- each of the writes fails, once
 failnth=$BUILD/check/utils/failnth.so
 compile "$failnth" "$here/erofs-utils/tests/failnth.c" -shared -fPIC -ldl
