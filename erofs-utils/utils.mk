@@ -16,7 +16,8 @@ utils: packages ## utils: build erofs-utils (mkfs, fsck, dump, fuse)
 	@ci/whole ci/series tree $(UTILS_BASE)
 	@ci/whole erofs-utils/build $(UTILS_TREE) $(UTILS_OUT) \
 		--enable-multithreading --enable-lz4 --enable-lzma \
-		--with-zlib --with-libzstd --with-selinux --enable-fuse
+		--with-zlib --with-libzstd --with-selinux --enable-fuse \
+		--enable-oci --with-libcurl --with-json-c
 
 # The same with sanitizers and libFuzzer, for broken images.
 .PHONY: fuzz-build

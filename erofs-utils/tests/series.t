@@ -20,10 +20,11 @@ limit=${UTILS_SERIES_SECONDS:-0}
 
 # Everything on; what is changed in each variant; the compilers.
 all=(--enable-multithreading --enable-fuse --enable-lz4 --enable-lzma --with-zlib --with-libdeflate
-	--with-libzstd --with-xxhash --with-openssl --with-uuid --with-selinux)
+	--with-libzstd --with-xxhash --with-openssl --with-uuid --with-selinux
+	--enable-oci --with-libcurl --with-json-c)
 none=(--disable-multithreading --disable-fuse --disable-lz4 --disable-lzma --without-zlib
 	--without-libdeflate --without-libzstd --without-xxhash --without-openssl --without-uuid
-	--without-selinux)
+	--without-selinux --disable-oci --without-libcurl --without-json-c)
 variants=("" "${none[*]}" "${none[@]}" --enable-debug)
 compilers=(gcc clang)
 
