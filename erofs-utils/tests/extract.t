@@ -103,7 +103,17 @@ def failing():
             {n.split("/")[-1]: stat.S_IMODE(os.stat(tap.path(n)).st_mode) for n in ("out", "out/d", "out/d/e")})
 
 
+def too_large():
+    """A file that ulimit -f does not allow is an error like others."""
+    img = image("img", lambda top: put(top + "/d/f", bytes(range(256)) * 256))
+    os.makedirs(tap.path("out/d"))
+    os.chmod(tap.path("out/d"), 0o755)
+    must_fail("File too large", "prlimit", "--fsize=8192", FSCK, "--extract=" + tap.path("out"), "--overwrite", img)
+    compare({"d": 0o755}, {"d": stat.S_IMODE(os.stat(tap.path("out/d")).st_mode)})
+
+
 tap.check("directories after an error", failing)
+tap.check("directories after a file that is too large", too_large)
 
 
 # --- xattrs, owners, modes

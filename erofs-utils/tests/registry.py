@@ -1,43 +1,113 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A registry that lies: registry.py MODE, prints its port."""
-import http.server, sys, json, hashlib, io, tarfile, gzip, socketserver
-mode = sys.argv[1]
-def tar(name, data):
-    b = io.BytesIO(); t = tarfile.open(fileobj=b, mode="w:gz"); ti = tarfile.TarInfo(name); ti.size = len(data); t.addfile(ti, io.BytesIO(data)); t.close(); return b.getvalue()
-good = tar("good", b"good\n"); evil = tar("evil", b"evil\n")
-dg = "sha256:" + hashlib.sha256(good).hexdigest()
-man = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [{"mediaType": "x", "digest": dg, "size": len(good)}]}
-if mode == "nulldigest": man["layers"][0]["digest"] = None
-if mode == "nullmedia": man["layers"][0]["mediaType"] = None
-if mode == "manifests": man = {"schemaVersion": 2, "manifests": {"a": 1}}
-if mode == "manifests2": man = {"schemaVersion": 2, "manifests": [{"platform": {"architecture": "amd64", "os": "linux"}, "digest": None}]}
-class H(http.server.BaseHTTPRequestHandler):
+"""A registry that tells lies: registry.py MODE. Prints its port, and serves until it is killed."""
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import sys
+import tarfile
+
+MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do no harm
+         "list", "otherlist",                                   # a list of manifests, right and wrong
+         "evil", "short", "empty",                              # not the blob that was asked for
+         "nulldigest", "manifests", "nullmanifest", "endless",  # not a manifest
+         "big")                                                 # more than the range that was asked for
+MODE = sys.argv[1]
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
+
+def layer(name):
+    """A compressed tarball of one file that holds its own name."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(name) + 1
+        tar.addfile(member, io.BytesIO(f"{name}\n".encode()))
+    return gzip.compress(archive.getvalue(), mtime=0)
+
+
+def digest_of(data):
+    """What OCI names data by."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+GOOD, EVIL = layer("good"), layer("evil")
+
+
+def manifest():
+    """The manifest of one layer, as the mode has it."""
+    described = {"mediaType": "x", "digest": digest_of(GOOD), "size": len(GOOD)}
+    if MODE == "nulldigest":
+        described["digest"] = None
+    if MODE == "nullmedia":
+        described["mediaType"] = None
+    return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [described]}).encode()
+
+
+def tagged():
+    """What the tag names: a manifest, or a list of them."""
+    platform = {"architecture": "amd64", "os": "linux"}
+    if MODE == "manifests":
+        manifests = {"a": 1}
+    elif MODE == "nullmanifest":
+        manifests = [{"platform": platform, "digest": None}]
+    elif MODE == "list":
+        manifests = [{"platform": platform, "digest": digest_of(manifest())}]
+    elif MODE == "otherlist":
+        manifests = [{"platform": platform, "digest": digest_of(EVIL)}]
+    else:
+        return manifest()
+    return json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    """As much of the protocol as mkfs.erofs uses."""
     protocol_version = "HTTP/1.1"
-    def log_message(self, *a): pass
-    def do_HEAD(self): self.out(404, b"")
-    def out(self, code, body, close=False):
+
+    def log_message(self, format, *args):   # pylint: disable=redefined-builtin
+        """Say nothing."""
+
+    def answer(self, body, code=200, length=True):
+        """Send body; without its length, it ends with the connection."""
         self.send_response(code)
-        if not close: self.send_header("Content-Length", str(len(body)))
-        else: self.send_header("Connection", "close"); self.close_connection = True
+        if length:
+            self.send_header("Content-Length", str(len(body)))
+        else:
+            self.send_header("Connection", "close")
+            self.close_connection = True
         self.end_headers()
-        if self.command != "HEAD": self.wfile.write(body)
-    def do_GET(self):
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self):  # pylint: disable=invalid-name
+        """Nothing is known in advance."""
+        self.answer(b"", 404)
+
+    def do_GET(self):   # pylint: disable=invalid-name
+        """A manifest, a blob or a token."""
         if "/manifests/" in self.path:
-            if mode == "endless":
-                self.send_response(200); self.end_headers()
-                while True: self.wfile.write(b" " * (1 << 20))
-            return self.out(200, json.dumps(man).encode())
-        if "/blobs/" in self.path:
-            if mode == "evil": return self.out(200, evil)
-            if mode == "short": return self.out(200, good[:-9], close=True)
-            if mode == "big": return self.out(206, b"A" * 100000)
-            if mode == "empty": return self.out(200, b"")
-            return self.out(200, good)
-        if mode == "notoken": return self.out(200, b'[]')
-        if mode == "nulltoken": return self.out(200, b'{"token":null}')
-        self.out(404, b"")
-class S(socketserver.ThreadingMixIn, http.server.HTTPServer): daemon_threads = True
-s = S(("127.0.0.1", 0), H)
-print(s.server_address[1], flush=True)
-s.serve_forever()
+            if MODE == "endless":
+                self.send_response(200)
+                self.end_headers()
+                while True:
+                    self.wfile.write(b" " * (1 << 20))
+            self.answer(manifest() if "/sha256:" in self.path else tagged())
+        elif "/blobs/" in self.path:
+            blob = {"evil": EVIL, "short": GOOD[:-9], "empty": b"", "big": b"A" * 100000}.get(MODE, GOOD)
+            self.answer(blob, 206 if MODE == "big" else 200, MODE != "short")
+        elif MODE == "notoken":
+            self.answer(b"[]")
+        elif MODE == "nulltoken":
+            self.answer(b'{"token": null}')
+        else:
+            self.answer(b"", 404)
+
+
+if MODE not in MODES:
+    sys.exit(f"registry.py: '{MODE}' is none of: {', '.join(MODES)}")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+server.daemon_threads = True
+print(server.server_address[1], flush=True)
+server.serve_forever()

@@ -9,29 +9,39 @@ if ! "$MKFS" --help | grep -q -- --oci; then
 	exit 0
 fi
 export HOME=$T DOCKER_CONFIG=$T
-# from MODE: make an image of what a registry of that kind sends
-from()
+PREAD=$BUILD/check/utils/oci-pread
+compile "$PREAD" "$here/erofs-utils/tests/oci-pread.c" -I"$UTILS_BUILD/tools" -I"$UTILS_BUILD/tree/include" -I"$UTILS_BUILD/tree/lib" \
+	"$UTILS_BUILD/tools/lib/.libs/liberofs.a" $(sed -n 's/^LIBEROFS_LIBS = //p' "$UTILS_BUILD/tools/lib/Makefile")
+
+# with MODE COMMAND...: run it with a registry of that kind, at $at
+with()
 {
-	local port pid status=0
-	rm -rf "$T/img" "$T/port"
+	local pid status=0
 	python3 "$here/erofs-utils/tests/registry.py" "$1" > "$T/port" 2> /dev/null &
 	pid=$!
 	while kill -0 $pid && [ ! -s "$T/port" ]; do sleep 0.1; done
-	port=$(< "$T/port")
-	timeout 60 "$MKFS" --quiet --oci=f,insecure,username=u,password=p "$T/img" "127.0.0.1:$port/repo/img:tag" || status=$?
+	at=127.0.0.1:$(< "$T/port")
+	shift
+	"$@" || status=$?
 	kill $pid
 	return $status
 }
+make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=linux/amd64,username=u,password=p "$T/img" "$at/repo/img:tag"; }
+from() { rm -f "$T/img"; with "$1" make_image; }
 good() { rm -rf "$T/x"; from "$1" && "$FSCK" "--extract=$T/x" "$T/img" && [ "$(cat "$T/x/good")" = good ]; }
-for m in good nullmedia notoken nulltoken; do
+piece() { timeout 60 "$PREAD" "$at/repo/img:tag" 20; }
+
+for m in good list nullmedia notoken nulltoken; do
 	check "a registry: $m" good $m
 done
-for m in evil short empty; do
-	fails "not the blob of this digest: $m" "sends another blob than sha256:" from $m
+for m in evil short empty otherlist; do
+	fails "not what has this digest: $m" "sends something else than sha256:" from $m
 	check "and no image is left: $m" test ! -e "$T/img"
 done
 fails "a layer without a digest" "no digest" from nulldigest
 fails "no list of manifests" "no manifests found" from manifests
-fails "a manifest without a digest" "failed to get manifest digest" from manifests2
+fails "a manifest without a digest" "failed to get manifest digest" from nullmanifest
 fails "an endless manifest" "sends more than it should" from endless
+check "a piece of a blob, from a registry that sends more than that" with big piece
+check "and from one that knows no ranges" with good piece
 done_testing
