@@ -17,6 +17,7 @@ compile "$PREAD" "$here/erofs-utils/tests/oci-pread.c" -I"$UTILS_BUILD/tools" -I
 with()
 {
 	local pid status=0
+	rm -f "$T/port"
 	python3 "$here/erofs-utils/tests/registry.py" "$1" > "$T/port" 2> /dev/null &
 	pid=$!
 	while kill -0 $pid && [ ! -s "$T/port" ]; do sleep 0.1; done
