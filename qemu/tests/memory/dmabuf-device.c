@@ -87,6 +87,12 @@ static bool read_bytes(unsigned char c)
 	return sync_cpu(DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ) && good;
 }
 
+/* Each look at metadata syncs all of it, which takes its time: some of them, and of the files. */
+static bool looks_right(void)
+{
+	return !system("cd /mnt && ls -l > /dev/null && grep data.65536 SHA256SUMS | sha256sum -c > /dev/null");
+}
+
 static atomic_bool stop;
 
 static void *map_again(void *arg)
@@ -126,8 +132,8 @@ int main(void)
 	ktap_ok(read_bytes(0), "what was there can be read");
 	ktap_ok(write_bytes(1) && read_bytes(1), "what a CPU writes stays");
 	ktap_ok(dmabuf_mount(fd, "/mnt", NULL), "mount");
-	ktap_ok(sums_ok("/mnt"), "all files are right");
-	ktap_ok(all_are(1), "looks at them change nothing of what was written");
+	ktap_ok(looks_right(), "a file is right");
+	ktap_ok(all_are(1), "looks at it change nothing of what was written");
 	ktap_ok(write_bytes(2) && release(&prime), "the device goes");
 	ktap_ok(all_are(2), "it leaves what a CPU has written");
 	memset(bytes + size, 3, spare);
@@ -135,11 +141,12 @@ int main(void)
 		"so it does with what was written by the memfd while there was no device");
 
 	ktap_ok(!pthread_create(&thread, NULL, map_again, &times), "it comes and goes");
-	good = sums_ok("/mnt");
+	good = looks_right();
 	stop = true;
 	pthread_join(thread, &failed);
 	ktap_ok(!failed && ktap_is(times, >, 1), "%ld times", times);
 	ktap_ok(good && all_are(3), "under a mount that is used");
+	ktap_ok(sums_ok("/mnt"), "without it all files are right");
 	ktap_ok(!umount("/mnt"), "unmount");
 	return ktap_end();
 }
