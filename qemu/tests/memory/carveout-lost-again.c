@@ -2,7 +2,7 @@
 /*
  * test: a lost page is still known after dax_carveout was unbound from its range and bound again
  * series: 1-fixes/????-nd_pmem-remember-memory-errors.patch
- * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT
+ * config: EROFS_FS_RAMDAX MEMORY_FAILURE HWPOISON_INJECT PAGE_SIZE_4KB
  * image: tree tree -Enoinline_data
  * device: ramdax:tree
  * timeout: 60

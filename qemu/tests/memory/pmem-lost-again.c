@@ -2,7 +2,7 @@
 /*
  * test: a lost page of a block device with DAX is still known after it was mounted again, or its driver bound again
  * series: 1-fixes/????-nd_pmem-remember-memory-errors.patch
- * config: EROFS_FS_RAMDAX MEMORY_FAILURE
+ * config: EROFS_FS_RAMDAX MEMORY_FAILURE PAGE_SIZE_4KB
  * image: tree tree -Enoinline_data
  * device: pmem:tree
  */

@@ -2,7 +2,7 @@
 /*
  * test: nothing comes through a dead mount by io_uring, aio, vmsplice, /proc/self/mem, or copies of mappings
  * series: 4-share
- * config: EROFS_FS_PAGE_CACHE_SHARE IO_URING
+ * config: EROFS_FS_PAGE_CACHE_SHARE IO_URING PAGE_SIZE_4KB
  * image: base share base
  * image: forged share forged
  * device: blk:base
