@@ -18,7 +18,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FIXES = os.path.join(TOP, "ci", "fixes.txt")
 FAULTS = os.path.join(TOP, "ci", "faults.txt")
 MUTANTS = os.path.join(TOP, "ci", "mutants")
-FLAVOURS = ("fast", "debug")
+FLAVOURS = ("fast", "debug", "modules")
 NUMBER = re.compile(r"([A-Z])([1-9][0-9]*)")
 KEYS = {"test", "flavour", "why", "bases", "point"}
 
@@ -76,7 +76,7 @@ class Proof:
 
     def __str__(self):
         how = f"with {self.name}" if self.mutant else f'without "{self.name}"'
-        return f"{self.test} fails {how}" + " (debug)" * (self.flavour == "debug")
+        return f"{self.test} fails {how}" + f" ({self.flavour})" * (self.flavour != "fast")
 
     def check(self):
         """Raise ProofError if test or flavour are none."""

@@ -3,7 +3,7 @@
 include kernel/dkms/dkms.mk
 
 FLAVOUR ?= fast
-FLAVOURS := fast debug
+FLAVOURS := fast debug modules
 $(call check_word,FLAVOUR,$(FLAVOURS))
 
 # The architecture of the guests, and the size of their pages, where it has a choice.
@@ -38,7 +38,7 @@ UNPATCHED_OUT := $(BASE_BUILD)/unpatched/kernel-fast
 BASE_KERNEL := $(UNPATCHED_OUT)/$(IMAGE_PATH)
 
 .PHONY: kernel
-kernel: packages ## kernel: build the guest kernel of FLAVOUR (fast or debug), ARCH and PAGES
+kernel: packages ## kernel: build the guest kernel of FLAVOUR (fast, debug or modules), ARCH and PAGES
 	@ci/whole ci/series tree $(BASE)
 	@ci/whole kernel/build $(FLAVOUR) $(KERNEL_TREE) $(KERNEL_OUT)
 

@@ -330,7 +330,7 @@ def _(place):
                          ("# device: pmem:x", "probe.sh:4: no 'image:' line makes 'x'"),
                          ("# image: x no-such-recipe", "probe.sh:4: there is no recipe"),
                          ("# timeout: soon", "probe.sh:4: timeout is a whole number"),
-                         ("# flavours: slow", "probe.sh:4: flavours are fast and debug")):
+                         ("# flavours: slow", "probe.sh:4: flavours are fast, debug, modules")):
         try:
             guest_test(place, head, "true")
         except harness.HarnessError as error:

@@ -12,7 +12,7 @@ from harness import HarnessError
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TESTS = os.path.join(TOP, "qemu", "tests")
 RECIPES = os.path.join(TOP, "qemu", "images", "recipes")
-FLAVOURS = ("fast", "debug")
+FLAVOURS = ("fast", "debug", "modules")
 
 SINGLE = {"test", "series", "memory", "cpus", "guests", "timeout", "flavours", "append", "devicetree", "stress", "clock"}
 MANY = {"config", "image", "device", "file", "kselftest", "range", "tool"}
@@ -57,9 +57,9 @@ class Spec:
         self.guests = self._number(single, "guests", 1)
         self.timeout = self._number(single, "timeout", 60)
         self.stress = self._number(single, "stress", 1) if "stress" in single else 0
-        self.flavours = single.get("flavours", ("", "fast debug"))[1].split()
+        self.flavours = single.get("flavours", ("", " ".join(FLAVOURS)))[1].split()
         if not self.flavours or set(self.flavours) - set(FLAVOURS):
-            raise HarnessError(f"{single['flavours'][0]}: flavours are {' and '.join(FLAVOURS)}")
+            raise HarnessError(f"{single['flavours'][0]}: flavours are {', '.join(FLAVOURS)}")
         where, clock = single.get("clock", ("", "real"))
         if clock not in ("real", "instructions"):
             raise HarnessError(f"{where}: clock is real or instructions")
