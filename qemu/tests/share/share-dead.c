@@ -128,8 +128,14 @@ static char *map_huge(int fd)
 /* by a huge page that is made of what is there, without a fault */
 static char collapse_kind(char *p, size_t at)
 {
-	if (madvise(p, HUGE, MADV_COLLAPSE))
-		return 'e';
+	int tries = 0;
+
+	/* pages that are being read can be had later, see madvise(2) */
+	while (madvise(p, HUGE, MADV_COLLAPSE)) {
+		if (errno != EAGAIN || ++tries == 50)
+			return errno == EINVAL ? 'e' : 'x';
+		usleep(100000);
+	}
 	/* the first makes it, the second maps it */
 	madvise(p, HUGE, MADV_COLLAPSE);
 	return fault_kind(p, at);
