@@ -18,10 +18,11 @@ mkdir -p "$BUILD/check/utils"
 # compile OUT SOURCE [FLAG...]: a helper, once for all tests
 compile()
 {
-	local out=$1 src=$2
+	local out=$1 src=$2 each
 	shift 2
 	(
 		flock 9
+		for each; do [[ $each != *.a || $out -nt $each ]] || rm -f "$out"; done
 		[ "$out" -nt "$src" ] ||
 			${CC:-gcc} -O2 -Wall -D_GNU_SOURCE -o "$out" "$src" "$@"
 	) 9> "$out.lock" || bail "cannot compile $src"

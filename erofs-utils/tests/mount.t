@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What mount.erofs makes of its command line, and what it unmounts; no EROFS in the kernel is needed."""
 import os
+import socket
 import subprocess
 import sys
 
@@ -132,6 +133,47 @@ int mount(const char *s, const char *t, const char *type, unsigned long flags, c
 
 
 tap.check("several take the same loop device", loop_races)
+
+
+def nbd(source, ask, want):
+    """What is answered to requests of the kernel."""
+    must("cc", "-shared", "-fPIC", "-o", tap.path("nbd.so"), os.path.join(os.path.dirname(os.path.abspath(__file__)), "nbd.c"))
+    os.makedirs(tap.path("block/nbd0"))
+    put(tap.path("source"), b"\1" * 1000)
+    said = must("env", "LD_PRELOAD=" + tap.path("nbd.so"), "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0",
+                "FAKE=" + tap.path("block"), "ASK=" + ask, MOUNT, "-t", "erofs.nbd", os.path.join(tap.path(""), source), "/nothing")
+    said = [line for line in said.split("\n") if line[:1].isdigit()]
+    if said != want:
+        raise Wrong(said)
+
+
+tap.check("NBD: reads, and what is behind the end", nbd, "source", "0 0 4096,0 990 20",
+          ["1: 4096 bytes, sum 125506", "2: 20 bytes, sum 55"])
+tap.check("NBD: a request that is no read", nbd, "source", "1 0 512,0 0 1", ["1: error", "2: 1 bytes, sum 1"])
+tap.check("NBD: a source that cannot be read", nbd, "/", "0 0 4096,0 0 512", ["1: error", "2: error"])
+
+
+def title():
+    """The arguments of a process that waits for a registry."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        at = f"127.0.0.1:{server.getsockname()[1]}/a/b"
+        options = "oci.insecure,oci.layer=0,oci.username=u,oci.password=secret"
+        with subprocess.Popen([MOUNT, "-t", "erofs.nbd", "-o", options, at, "/nothing"], stderr=subprocess.DEVNULL) as p:
+            server.settimeout(60)
+            waiting = server.accept()[0]
+            with open(f"/proc/{p.pid}/cmdline", "rb") as cmdline:
+                said = cmdline.read()
+            p.kill()
+            waiting.close()
+    if b"secret" in said or b"oci.username=u" not in said:
+        raise Wrong(said)
+
+
+_, usage = run(MOUNT, "--help")
+if "oci.layer" in usage:
+    tap.check("a password stays in no arguments", title)
+    for number in "x", "", "1x", "4294967297", "-1":
+        tap.check(f"oci.layer={number}", must_fail, "layer", MOUNT, "-f", "-o", f"oci.layer={number}", "image", "/")
 
 
 def same_version():

@@ -13,7 +13,12 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "list", "otherlist",                                   # a list of manifests, right and wrong
          "evil", "short", "empty",                              # not the blob that was asked for
          "nulldigest", "manifests", "nullmanifest", "endless",  # not a manifest
-         "big")                                                 # more than the range that was asked for
+         "big",                                                 # more than the range that was asked for
+         "part", "hole", "nosize",                              # less than that, nothing, and no size in the manifest
+         "basic", "nomanifesttype",                             # no lies: asks for a password, leaves out mediaType
+         "novariant", "othervariant",                           # a list for arm64, and for arm64/v9
+         "gopher",                                              # has its tokens where HTTP is not spoken
+         "broken")                                              # a tarball that ends in the middle
 MODE = sys.argv[1]
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
@@ -34,6 +39,8 @@ def digest_of(data):
 
 
 GOOD, EVIL = layer("good"), layer("evil")
+if MODE == "broken":
+    GOOD = gzip.compress(gzip.decompress(GOOD)[:1024] + b"x" * 2048, mtime=0)
 
 
 def manifest():
@@ -43,7 +50,12 @@ def manifest():
         described["digest"] = None
     if MODE == "nullmedia":
         described["mediaType"] = None
-    return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [described]}).encode()
+    if MODE == "nosize":
+        del described["size"]
+    said = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [described]}
+    if MODE == "nomanifesttype":
+        del said["mediaType"]
+    return json.dumps(said).encode()
 
 
 def tagged():
@@ -55,6 +67,10 @@ def tagged():
         manifests = [{"platform": platform, "digest": None}]
     elif MODE == "list":
         manifests = [{"platform": platform, "digest": digest_of(manifest())}]
+    elif MODE == "novariant":
+        manifests = [{"platform": {"architecture": "arm64", "os": "linux"}, "digest": digest_of(manifest())}]
+    elif MODE == "othervariant":
+        manifests = [{"platform": {"architecture": "arm64", "os": "linux", "variant": "v9"}, "digest": digest_of(manifest())}]
     elif MODE == "otherlist":
         manifests = [{"platform": platform, "digest": digest_of(EVIL)}]
     else:
@@ -82,11 +98,23 @@ class Registry(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def do_HEAD(self):  # pylint: disable=invalid-name
-        """Nothing is known in advance."""
-        self.answer(b"", 404)
+        """Nothing is known in advance, or where tokens are to be had."""
+        if MODE != "gopher":
+            self.answer(b"", 404)
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", f'Bearer realm="gopher://127.0.0.1:{server.server_address[1]}/'
+                         '_GET%20/told%20HTTP/1.0%0d%0a%0d%0a#",service="s"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_GET(self):   # pylint: disable=invalid-name
         """A manifest, a blob or a token."""
+        if self.path == "/told":
+            print("told", flush=True)
+        if MODE == "basic" and self.headers.get("Authorization") != "Basic dTpw":   # u:p
+            self.answer(b"", 401)
+            return
         if "/manifests/" in self.path:
             if MODE == "endless":
                 self.send_response(200)
@@ -95,6 +123,11 @@ class Registry(http.server.BaseHTTPRequestHandler):
                     self.wfile.write(b" " * (1 << 20))
             self.answer(manifest() if "/sha256:" in self.path else tagged())
         elif "/blobs/" in self.path:
+            asked = self.headers.get("Range")
+            if asked and MODE in ("part", "hole"):
+                first, last = (int(n) for n in asked.split("=")[1].split("-"))
+                self.answer(GOOD[first:min(last + 1, first + 7)] if MODE == "part" else b"", 206)
+                return
             blob = {"evil": EVIL, "short": GOOD[:-9], "empty": b"", "big": b"A" * 100000}.get(MODE, GOOD)
             self.answer(blob, 206 if MODE == "big" else 200, MODE != "short")
         elif MODE == "notoken":

@@ -27,14 +27,21 @@ with()
 	kill $pid
 	return $status
 }
-make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=linux/amd64,username=u,password=p "$T/img" "$at/repo/img:tag"; }
+make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=${platform:-linux/amd64},username=u,password=p "$T/img" "$at/repo/img:tag"; }
 from() { rm -f "$T/img"; with "$1" make_image; }
 good() { rm -rf "$T/x"; from "$1" && "$FSCK" "--extract=$T/x" "$T/img" && [ "$(cat "$T/x/good")" = good ]; }
 piece() { timeout 60 "$PREAD" "$at/repo/img:tag" 20; }
 
-for m in good list nullmedia notoken nulltoken; do
+with_platform() { local platform=$1; shift; "$@"; }
+# what listens on another port is not spoken to
+quiet() { from "$1" 2> /dev/null; [ "$(wc -l < "$T/port")" = 1 ]; }
+
+for m in good list nullmedia notoken nulltoken nomanifesttype basic; do
 	check "a registry: $m" good $m
 done
+check "a list without a variant" with_platform linux/arm64/v8 good novariant
+fails "a list for another variant" "failed to get manifest digest" with_platform linux/arm64/v8 from othervariant
+check "a registry that wants something else than HTTP spoken" quiet gopher
 for m in evil short empty otherlist; do
 	fails "not what has this digest: $m" "sends something else than sha256:" from $m
 	check "and no image is left: $m" test ! -e "$T/img"
@@ -45,4 +52,15 @@ fails "a manifest without a digest" "failed to get manifest digest" from nullman
 fails "an endless manifest" "sends more than it should" from endless
 check "a piece of a blob, from a registry that sends more than that" with big piece
 check "and from one that knows no ranges" with good piece
+
+reads() { [ "$(with "$1" piece 2> "$T/errors")" = "$2" ]; }
+check "a registry that sends a part of what was asked for is asked again" reads part 20
+check "and one that sends nothing is not at the end of the blob" reads hole -5
+fails "a layer without a size" "no size of sha256:" with nosize piece
+
+indexed() { timeout 60 "$MKFS" --quiet --oci=i,insecure --gzinfo="$T/info" "$T/img" "$at/repo/img:tag"; }
+check "an index of a layer, with --gzinfo" with good indexed
+rm -f "$T/img"
+fails "a layer that ends in the middle, with --gzinfo" "failed to process tar stream" with broken indexed
+check "and no image is left" test ! -e "$T/img"
 done_testing
