@@ -106,6 +106,36 @@ for o in "-T1 -Uclear" "-T1 -Uclear -b512" "-T1 -Uclear -b1024 -zlz4" "-T1 -Ucle
 	check "each of the writes fails, once: $o" each_write "$o"
 done
 
+# --- each of the reads is interrupted, once
+each_read()
+{
+	local n
+	"$MKFS" --quiet -T1 -Uclear "${@:2}" "$T/img3" "$T/$1" || return 1
+	for n in {0..9}; do
+		rm -f "$T/img2"
+		LD_PRELOAD=$failnth FAILREAD=$n "$MKFS" --quiet -T1 -Uclear "${@:2}" "$T/img2" "$T/$1" && cmp "$T/img2" "$T/img3" || return 1
+	done
+}
+check "each of the reads is interrupted, once: files" each_read small
+check "each of the reads is interrupted, once: -zlz4" each_read small -zlz4 --workers=0
+check "each of the reads is interrupted, once: --tar=f" each_read small.tar --tar=f
+
+# --- each of the writes of an incremental build fails, once
+mkdir -p "$T/inc/d/e" "$T/more/d" && echo one > "$T/inc/d/e/one" && echo two > "$T/more/d/two"
+"$MKFS" --quiet -T1 -Uclear "$T/inc.img" "$T/inc" || bail "no base"
+each_write_incremental()
+{
+	local n status
+	for n in {0..99}; do
+		cp "$T/inc.img" "$T/img2" && status=0
+		LD_PRELOAD=$failnth FAILNTH=$n "$MKFS" --quiet --incremental=data "$T/img2" "$T/more" 2> /dev/null || status=$?
+		[ $status != 0 ] || break
+		cmp "$T/inc.img" "$T/img2" || return 1
+	done
+	[ $n -gt 2 ] && ! cmp -s "$T/inc.img" "$T/img2"
+}
+check "each of the writes of an incremental build fails, once" each_write_incremental
+
 head -c 200000 "$T/small.tar" > "$T/short.tar"
 fails "a tar stream that ends too early" "." "$MKFS" --quiet --fingerprint --tar=f "$T/img2" "$T/short.tar"
 fails "a tar index that ends too early" "." bash -c '"$1" --quiet --fingerprint --tar=i "$2/img2" < "$2/short.tar"' - "$MKFS" "$T"
