@@ -16,7 +16,6 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -170,24 +169,12 @@ static void with_pmem(void)
 	ktap_ok(!load("nd_pmem", ""), "nd_pmem comes again");
 }
 
-/* fsdev_dax of Linux 7.3 goes, and takes its devices from under their mounts. */
-static bool fsdev_holds_its_module(void)
-{
-	struct utsname kernel;
-
-	uname(&kernel);
-	return !strncmp(kernel.release, "6.", 2);
-}
-
 int main(void)
 {
 	ktap_begin();
 	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
 	erofs_alone();
-	if (fsdev_holds_its_module())
-		with_fsdev();
-	else
-		ktap_skip("fsdev_dax stays while its device is mounted", "this kernel's does not");
+	with_fsdev();
 	with_device_dax();
 	with_pmem();
 	return ktap_end();
