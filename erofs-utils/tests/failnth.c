@@ -10,19 +10,27 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+/* Is this call, which is counted, the one that a variable of the environment asks for? */
+static bool is_nth(const char *variable, atomic_long *calls)
+{
+	const char *nth = getenv(variable);
+
+	return nth && atomic_fetch_add(calls, 1) == atol(nth);
+}
 
 ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t off)
 {
 	static ssize_t (*next)(int, const void *, size_t, off64_t);
 	static atomic_long calls;
-	const char *nth = getenv("FAILNTH");
 
 	if (!next)
 		next = (__typeof__(next))dlsym(RTLD_NEXT, "pwrite64");
-	if (nth && atomic_fetch_add(&calls, 1) == atol(nth)) {
+	if (is_nth("FAILNTH", &calls)) {
 		errno = ENOSPC;
 		return -1;
 	}
@@ -38,11 +46,10 @@ ssize_t read(int fd, void *buf, size_t n)
 {
 	static ssize_t (*next)(int, void *, size_t);
 	static atomic_long calls;
-	const char *nth = getenv("FAILREAD");
 
 	if (!next)
 		next = (__typeof__(next))dlsym(RTLD_NEXT, "read");
-	if (nth && atomic_fetch_add(&calls, 1) == atol(nth)) {
+	if (is_nth("FAILREAD", &calls)) {
 		errno = EINTR;
 		return -1;
 	}
