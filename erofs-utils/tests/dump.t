@@ -155,6 +155,30 @@ check "and --sharing counts the same" grep -q "\"files\": $inodes," <("$DUMP" --
 check "fsck of one path" grep -qx "digests: 1 verified, 0 missing, 0 malformed, 0 wrong" <("$FSCK" --fingerprint --path=/text "$T/img")
 check "fsck of one directory" grep -qx "digests: 4 verified, 0 missing, 0 malformed, 0 wrong" <("$FSCK" --fingerprint --path=/dup "$T/img")
 
+# --- statistics
+mkdir "$T/types" "$T/nothing" && touch "$T"/types/{a.o,b.a,c.s,d.r,e.,f.rcx,.txt.bak} && echo x > "$T/types/g.so"
+mkimg "$T/types.img" "$T/types"; mkimg "$T/nothing.img" "$T/nothing"
+kinds() { "$DUMP" -S "$T/types.img" | awk '/^File type/ { go = 1 } go && $2 + 0 { print $1, $2 }' | tr '\n' ' '; }
+check "statistics: endings of names are compared as a whole" test "$(kinds)" = ".so 1 others 7 "
+ratios() { "$DUMP" -S "$T/$1.img" | grep -E 'compress rate: +100.00%$' && "$DUMP" --path=/ "$T/$1.img" | grep -v nan; }
+check "statistics: the compression ratio of nothing" ratios nothing
+empty() { "$DUMP" --path=/a.o "$T/types.img" | grep -q 'Compression ratio: 100.00%'; }
+check "the compression ratio of an empty file" empty
+exabyte()
+{
+	local top rc
+	top=$(mktemp -d -p /dev/shm) || return 1
+	truncate -s 1E "$top/f" && mkimg --chunksize=1073741824 "$T/exabyte.img" "$top" && ratios exabyte
+	rc=$?
+	rm -rf "$top"
+	return $rc
+}
+if [ -w /dev/shm ]; then
+	check "statistics: a sparse file of 1 EiB" exabyte
+else
+	skip "statistics: a sparse file of 1 EiB" "no /dev/shm"
+fi
+
 # --- a disk that is full, and other wrong use
 full() { (trap '' XFSZ; ulimit -f 20; exec "$@"); }
 fails "disk full: extraction" "failed to write: File too large" full "$FSCK" --fingerprint "--extract=$T/f" "$T/a.img"

@@ -225,4 +225,38 @@ def unnamed():
 
 
 tap.check("directories that no entry names", unnamed)
+
+
+def boot_sector(*options):
+    """What a boot loader has in front of the superblock."""
+    trees()
+    img, loader = tap.path("img"), os.urandom(1024)
+    must(MKFS, "--quiet", *options, img, tap.path("base"))
+    with open(img, "r+b") as f:
+        f.write(loader)
+    must(MKFS, "--quiet", "--incremental=data", img, tap.path("more"))
+    must(FSCK, img)
+    if get(img)[:1024] != loader:
+        raise Wrong("the boot sector has been overwritten")
+    compare(both(), extracted())
+
+
+def behind_offset():
+    """With --offset an image needs as many blocks as without."""
+    trees()
+    blocks = []
+    for offset in "0", "8388608":
+        img = tap.path("at" + offset)
+        must(MKFS, "--quiet", "--offset=" + offset, img, tap.path("base"))
+        for _ in range(2):
+            must(MKFS, "--quiet", "--incremental=data", "--offset=" + offset, img, tap.path("more"))
+        must(FSCK, "--offset=" + offset, img)
+        blocks.append(re.search(r"blocks: +(\d+)", must(DUMP, "--offset=" + offset, img))[1])
+    if blocks[0] != blocks[1]:
+        raise Wrong(f"{blocks[1]} blocks, not {blocks[0]}")
+
+
+for args in (), ("-b512",), ("-Enosbcrc",):
+    tap.check("the boot sector of a base: " + " ".join(args), boot_sector, *args)
+tap.check("blocks of a base behind --offset", behind_offset)
 tap.done()

@@ -76,6 +76,15 @@ def owners_overflow():
     os.chown(tap.path("tree/f"), 5, 5)
     for which in "--uid-offset", "--gid-offset":
         must_fail("larger than 32 bits", MKFS, "--quiet", f"{which}=4294967295", tap.path("img"), tap.path("tree"))
+        must_fail("negative", MKFS, "--quiet", f"{which}=-6", tap.path("img"), tap.path("tree"))
+
+
+def owners_moved_back():
+    """A root file system leaves its user name space."""
+    src = image("src", header("./", type=b"5", mode=0o755, uid=100000, gid=100000), file("f", b"1", uid=101000, gid=165535))
+    at = merge(src, options=["--uid-offset=-100000", "--gid-offset=-100000"])
+    for name, owner in ("", (0, 0)), ("f", (1000, 65535)):
+        equal(name, tuple(os.lstat(at(name))[4:6]), owner)
 
 
 # --- merging
@@ -180,6 +189,7 @@ tap.check("a hard link to a file in the directory that it replaces", link_replac
 tap.check("whiteouts of overlayfs", overlay_whiteouts, False)
 tap.check("whiteouts of overlayfs, stripped", overlay_whiteouts, True)
 tap.check("owners that overflow", owners_overflow)
+tap.check("owners that are moved back", owners_moved_back)
 for o in [], ["--clean=data"], ["--clean=data", "-Eforce-inode-extended"]:
     tap.check(f"the root directory is that of the uppermost layer {' '.join(o)}", root, *o)
     tap.check(f"options for owners and times {' '.join(o)}", owners_and_times, *o)
