@@ -3,6 +3,7 @@
  * test: memory errors in the instant in which nd_pmem lets go of its memory do no harm
  * series: 1-fixes
  * config: X86_PMEM_LEGACY MEMORY_FAILURE FS_DAX
+ * flavours: debug
  * memory: 512M
  * cpus: 2
  * append: memmap=128M!256M
