@@ -136,6 +136,19 @@ each_write_incremental()
 }
 check "each of the writes of an incremental build fails, once" each_write_incremental
 
+# --- quotas and network file systems can tell of an error at close() alone
+closed()
+{
+	rm -rf "$T/img2" "$T/x"
+	fails "$1: mkfs.erofs" "quota" env LD_PRELOAD="$failnth" FAILCLOSE=0 "$MKFS" --quiet "$T/img2" "$T/links"
+	check "$1: no output is left" test ! -e "$T/img2"
+	cp "$T/inc.img" "$T/img2"
+	fails "$1: mkfs.erofs --incremental" "quota" env LD_PRELOAD="$failnth" FAILCLOSE=0 "$MKFS" --quiet --incremental=data "$T/img2" "$T/more"
+	check "$1: the base is as it was" cmp "$T/inc.img" "$T/img2"
+	fails "$1: fsck.erofs --extract" "quota" env LD_PRELOAD="$failnth" FAILCLOSE=0 "$FSCK" "--extract=$T/x" "$T/inc.img"
+}
+closed "close() fails"
+
 head -c 200000 "$T/small.tar" > "$T/short.tar"
 fails "a tar stream that ends too early" "." "$MKFS" --quiet --fingerprint --tar=f "$T/img2" "$T/short.tar"
 fails "a tar index that ends too early" "." bash -c '"$1" --quiet --fingerprint --tar=i "$2/img2" < "$2/short.tar"' - "$MKFS" "$T"

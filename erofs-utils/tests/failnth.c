@@ -5,13 +5,16 @@
  * usage: LD_PRELOAD=failnth.so FAILNTH=N PROGRAM...
  *
  * The Nth pwrite(2), from 0, fails with ENOSPC.  With FAILREAD=N the Nth
- * read(2) is interrupted.
+ * read(2) is interrupted, with FAILCLOSE=N the Nth close(2) of a regular file
+ * that can be written to fails with EDQUOT.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -54,4 +57,23 @@ ssize_t read(int fd, void *buf, size_t n)
 		return -1;
 	}
 	return next(fd, buf, n);
+}
+
+int close(int fd)
+{
+	static int (*next)(int);
+	static atomic_long calls;
+	struct stat st;
+	int mode = fcntl(fd, F_GETFL) & O_ACCMODE, ret;
+
+	if (!next)
+		next = (__typeof__(next))dlsym(RTLD_NEXT, "close");
+	if (mode == O_RDONLY || fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return next(fd);
+	ret = next(fd);
+	if (is_nth("FAILCLOSE", &calls)) {
+		errno = EDQUOT;
+		return -1;
+	}
+	return ret;
 }
