@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a page that somebody has pinned through one file does not keep another file that has it, too
+ * series: 3-memory
  * config: EROFS_FS FS_DAX
  * image: chunks chunks --chunksize=4096
  * device: pmem:chunks
  * cpus: 2
  *
- * Without "fsdax: do not wait for pages that other files have" reclaim of the other
- * inode waits until nobody maps the page any more, and nothing can interrupt it.
+ * dax_break_layout_final(), which file systems call that write, waits until nobody uses
+ * the page any more, and nothing can interrupt it.
  */
 #include <fcntl.h>
 #include <signal.h>
