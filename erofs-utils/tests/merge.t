@@ -180,6 +180,12 @@ def can(probe, *args, **kw):
     return True
 
 
+def modes_without_data():
+    src, base = [image(name, header("./", **DIR), file(name, b"1")) for name in ("src", "base")]
+    must_fail("images as sources", MKFS, "--quiet", "--clean=0", tap.path("img"), src)
+    must_fail("images as sources", MKFS, "--quiet", "--incremental=0", base, src)
+
+
 if os.getuid() or not can(os.setxattr, OPAQUE, b"y") or not can(os.setxattr, "user.probe", b""):
     tap.skip("all", "only root can look at owners and at trusted.* xattrs, and some file systems have none")
     tap.done()
@@ -190,6 +196,7 @@ tap.check("whiteouts of overlayfs", overlay_whiteouts, False)
 tap.check("whiteouts of overlayfs, stripped", overlay_whiteouts, True)
 tap.check("owners that overflow", owners_overflow)
 tap.check("owners that are moved back", owners_moved_back)
+tap.check("modes that images cannot be sources of", modes_without_data)
 for o in [], ["--clean=data"], ["--clean=data", "-Eforce-inode-extended"]:
     tap.check(f"the root directory is that of the uppermost layer {' '.join(o)}", root, *o)
     tap.check(f"options for owners and times {' '.join(o)}", owners_and_times, *o)
