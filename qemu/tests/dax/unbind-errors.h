@@ -19,12 +19,13 @@
  */
 static inline pid_t errors_in(uint64_t frame, int begun)
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 	char text[32];
 	int fd, len;
 
 	if (pid)
 		return pid;
+	die_with(parent);
 	fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
 	len = snprintf(text, sizeof(text), "%#llx", (unsigned long long)frame);
 	if (fd < 0 || write(begun, "", 1) != 1)
