@@ -20,6 +20,8 @@ shift 3
 
 fail() { echo "$*" >&2; exit 1; }
 
+# Linux 7.3 reads far more ahead on virtio-blk than on memory or files, as on all disks that rotate.
+for kib in /sys/block/*/queue/read_ahead_kb; do echo 128 > "$kib"; done
 mkdir -p $root /mnt/source
 case $fstype in
 tmpfs)
