@@ -9,6 +9,16 @@
 
 #include "system.h"
 
+/* The file of the platform driver ("bind" or "unbind"), and what to write there for a range */
+static inline void carveout_names(char *path, size_t path_size, const char *file,
+				  char *device, size_t device_size, int range)
+{
+	const char *driver = getenv("CARVEOUT_DRIVER");
+
+	snprintf(path, path_size, "/sys/bus/platform/drivers/%s/%s", driver, file);
+	snprintf(device, device_size, "%s.%d", driver, range);
+}
+
 /**
  * carveout_driver - tell the platform driver something about a range
  * @file:  "bind" or "unbind"
@@ -18,11 +28,9 @@
  */
 static inline bool carveout_driver(const char *file, int range)
 {
-	const char *driver = getenv("CARVEOUT_DRIVER");
 	char path[128], device[64];
 
-	snprintf(path, sizeof(path), "/sys/bus/platform/drivers/%s/%s", driver, file);
-	snprintf(device, sizeof(device), "%s.%d", driver, range);
+	carveout_names(path, sizeof(path), file, device, sizeof(device), range);
 	return write_to(path, device);
 }
 

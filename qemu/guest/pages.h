@@ -39,6 +39,22 @@ static inline uint64_t page_frame(const volatile void *address)
 	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
 }
 
+/* The page frame of the first page of a file that can be mapped, or 0 */
+static inline uint64_t file_frame(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	volatile char *p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
+	uint64_t frame = 0;
+
+	if (p != MAP_FAILED) {
+		(void)p[0];
+		frame = page_frame(p);
+		munmap((void *)p, getpagesize());
+	}
+	close(fd);
+	return frame;
+}
+
 /**
  * page_poison - report an error in a page of memory, as the hardware would
  * @frame: page frame number; debugfs has to be mounted

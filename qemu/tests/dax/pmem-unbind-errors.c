@@ -9,26 +9,11 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 
 #include "ktap.h"
 #include "pages.h"
 #include "unbind-errors.h"
-
-/* The page frame of the first page of a file */
-static uint64_t frame_of(const char *path)
-{
-	int fd = open(path, O_RDONLY);
-	volatile char *p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
-	uint64_t frame = 0;
-
-	if (p != MAP_FAILED && p[0] + 1)
-		frame = page_frame(p);
-	munmap((void *)p, getpagesize());
-	close(fd);
-	return frame;
-}
 
 int main(void)
 {
@@ -40,7 +25,7 @@ int main(void)
 	realpath("/sys/block/pmem0/device", real);
 	ktap_ok(!mount("/dev/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount");
 	ktap_ok(page_in_pipe("/mnt/data.65536", 0, bytes) >= 0, "a page in a pipe");
-	frame = frame_of("/mnt/data.65536");
+	frame = file_frame("/mnt/data.65536");
 	ktap_ok(!umount("/mnt"), "unmount");
 	ktap_ok(unbind_beside(frame, "/sys/bus/nd/drivers/nd_pmem/unbind", basename(real)), "unbind beside memory errors");
 	ktap_eq(times_said("pages are still in use: the memory cannot be used again"), 1, "it is said that the memory stays");
