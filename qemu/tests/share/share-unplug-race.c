@@ -197,7 +197,7 @@ int main(void)
 	sleep(getenv("STRESS_SECONDS") ? atoi(getenv("STRESS_SECONDS")) : 30);
 	*stop = 1;
 	for (int i = 0; i < n; i++)
-		ktap_ok(share_end(pids[i], 20) == 0, "process %d ends", i);
+		ktap_ok(share_end(pids[i], 60) == 0, "process %d ends", i);
 	ktap_ok(!*wrong && *rounds > 0, "%d wrong in %d rounds (%d true, %d forged, %d errors, %d SIGBUS)", *wrong, *rounds,
 		counts[0], counts[1], counts[2], counts[3]);
 	for (int i = 0; i < N; i++)
