@@ -158,8 +158,7 @@ class X86(Arch):
     # An emulated guest gets little done in much time on a loaded host.  The TSC is calibrated
     # wrongly then, so that the guest's seconds are not seconds; and the kernel's test whether
     # the timer interrupts fails, and it panics.  Linux 7.3 compares the TSCs of two CPUs in an
-    # interrupt, where one waits for the other for ever if that is in stop_machine() already,
-    # to change the clock source: once in some hundred boots with two CPUs.
+    # interrupt; a boot hung there once, the interrupted CPU being in stop_machine().
     loaded = ("clocksource=hpet", "tsc=nowatchdog", "no_timer_check")
     # Linux 6.12 forgets for a moment that it has five levels of page tables, when
     # identify_cpu() clears all features.  An interrupt just then is a wild access to
