@@ -17,7 +17,8 @@ utils: packages ## utils: build erofs-utils (mkfs, fsck, dump, fuse)
 	@ci/whole erofs-utils/build $(UTILS_TREE) $(UTILS_OUT) \
 		--enable-multithreading --enable-lz4 --enable-lzma \
 		--with-zlib --with-libzstd --with-selinux --enable-fuse \
-		--enable-oci --with-libcurl --with-json-c
+		--enable-oci --with-libcurl --with-json-c \
+		--enable-s3 --with-openssl --with-libxml2
 
 # The same with sanitizers and libFuzzer, for broken images.
 .PHONY: fuzz-build

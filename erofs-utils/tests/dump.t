@@ -107,6 +107,17 @@ memory()
 	END
 }
 check "sharing: what is never touched of further copies on memory" memory
+untouched() { "$DUMP" --sharing --json "$@" 2> /dev/null > "$T/json" && python3 -c 'import json, sys; print(json.load(sys.stdin)["domains"][0]["untouched_bytes_on_memory"])' < "$T/json"; }
+once()
+{
+	mkdir "$T/once" && head -c 200000 /dev/urandom > "$T/once/1" && cp "$T/once/1" "$T/once/2" && truncate -s 1M "$T/once/hole1" "$T/once/hole2" || return 1
+	mkimg --fingerprint -Enoinline_data "$T/twice.img" "$T/once" && mkimg --fingerprint -Enoinline_data --dedupe-files "$T/once.img" "$T/once" &&
+		mkimg --fingerprint --chunksize=4096 "$T/chunks.img" "$T/once" || return 1
+	[ "$(untouched "$T/twice.img")" = $((200704 + 1048576)) ] && [ "$(untouched "$T/once.img")" = 0 ] && [ "$(untouched "$T/chunks.img")" = 0 ] || return 1
+	# zeroes are stored without chunks
+	[ "$(untouched "$T/twice.img" "$T/once.img")" = $((2 * (200704 + 1048576))) ] && [ "$(untouched "$T/twice.img" "$T/chunks.img")" = $((2 * 200704 + 1048576)) ]
+}
+check "sharing: files that an image stores once, and holes, are no copies" once
 ids()
 {
 	"$DUMP" --sharing "$T/a.img" "$T/b.img" "$T/c.img" > "$T/text" && cat "$T/text" &&

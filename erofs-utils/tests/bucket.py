@@ -1,0 +1,199 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A server of S3 that tells lies: bucket.py MODE. Prints its port, and serves until it is killed.
+bucket.py --expect DIR writes the files that an image of the bucket has."""
+import base64
+import hashlib
+import hmac
+import http.server
+import os
+import re
+import socket
+import sys
+import threading
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+ACCESS, SECRET, REGION = "who", "secret", "nowhere-1"
+TIME = "2026-01-02T03:04:05.250Z"
+MODES = ("good", "marked", "emptypage",                                 # lists in parts
+         "signed2", "signed4",                                          # wants a signature
+         "nokey", "emptykey", "nosize", "badsize", "hugesize",          # not a list of objects
+         "badtime", "notruncated", "stuck", "noxml", "nothing", "endless", "refused",
+         "dots", "dot", "twice", "both", "toolong", "longname",         # no names of files
+         "short", "long", "cut", "ftp",                                 # not the object that is listed
+         "part", "hole", "other", "all", "nolength")                    # not the range that was asked for
+
+KEYS = ["a b&c#d+e%f?g=h/\u00fc", "dir/", "dir/sub/file", "dir/sub/~!*'()@$,;:", "empty",
+        "/".join(["\u00e4" * 100] * 5), "plain"]
+ODD = {"dots": "x/../../other/secret", "dot": "x/./y", "toolong": "k/" * 1400, "longname": "n" * 256}
+
+
+def content(key):
+    """The object of that key: 5,000 bytes or more, unless it is a directory."""
+    if key.endswith("/") or key == "empty":
+        return b""
+    return (hashlib.sha256(key.encode()).digest() * 200)[:5000 + len(key)]
+
+
+def keys():
+    """What the bucket has, in the order of S3, unless that is the lie."""
+    if MODE in ODD:
+        return sorted(KEYS + [ODD[MODE]])
+    if MODE == "twice":
+        return sorted(KEYS + KEYS[:1])
+    if MODE == "both":
+        return sorted(KEYS) + ["dir"]
+    return sorted(KEYS)
+
+
+def listed(key):
+    """What a list says of one object."""
+    size = {"badsize": "12x", "hugesize": "9223372036854775808"}.get(MODE, str(len(content(key))))
+    said = f"<Key>{'' if MODE == 'emptykey' else escape(key)}</Key>" if MODE != "nokey" else ""
+    said += f"<LastModified>{'yesterday' if MODE == 'badtime' else TIME}</LastModified>"
+    return f"<Contents>{said}{'' if MODE == 'nosize' else f'<Size>{size}</Size>'}</Contents>"
+
+
+def part_of_list(asked):
+    """Two objects at a time, which follow the marker."""
+    if MODE == "noxml":
+        return b"no list"
+    if MODE == "nothing":
+        return b""
+    marker = asked.get("marker", "")
+    left = [k for k in keys() if k.startswith(asked.get("prefix", "")) and (k > marker or MODE in ("both", "stuck"))]
+    now = left if MODE == "both" else left[:2]
+    more = len(left) > len(now)
+    if MODE == "emptypage" and not marker:
+        now, more = [], True
+    said = "".join(listed(k) for k in now)
+    if MODE in ("marked", "emptypage") and more:
+        said += f"<NextMarker>{escape(now[-1] if now else '!')}</NextMarker>"
+    if MODE != "notruncated":
+        said += f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>"
+    return f'<?xml version="1.0"?>\n<ListBucketResult>\n{said}</ListBucketResult>'.encode()
+
+
+def signature(handler, bucket_in_host):
+    """What the Authorization of a request has to be, made from what was decoded, as servers do."""
+    url = urlsplit(handler.path)
+    if MODE == "signed2":
+        resource = ("/bucket" if bucket_in_host else "") + url.path
+        text = f"{handler.command}\n\n\n{handler.headers['Date']}\n{resource}"
+        made = hmac.new(SECRET.encode(), text.encode(), hashlib.sha1).digest()
+        return f"AWS {ACCESS}:{base64.b64encode(made).decode()}"
+    date = handler.headers["x-amz-date"]
+    query = "&".join(f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}"
+                     for k, v in sorted(parse_qsl(url.query, keep_blank_values=True)))
+    scope = f"{date[:8]}/{REGION}/s3/aws4_request"
+    names = "host;x-amz-content-sha256;x-amz-date"
+    heads = "".join(f"{n}:{handler.headers[n]}\n" for n in names.split(";"))
+    request = "\n".join((handler.command, quote(unquote(url.path), safe="-_.~/"), query, heads, names, "UNSIGNED-PAYLOAD"))
+    text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    key = f"AWS4{SECRET}".encode()
+    for word in (date[:8], REGION, "s3", "aws4_request"):
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    made = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return f"AWS4-HMAC-SHA256 Credential={ACCESS}/{scope}, SignedHeaders={names}, Signature={made}"
+
+
+class Bucket(http.server.BaseHTTPRequestHandler):
+    """As much of the protocol as erofs-utils use."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format, *args):   # pylint: disable=redefined-builtin
+        """Say nothing."""
+
+    def answer(self, body, code=200, length=None, headers=()):
+        """Send body, of which length is said."""
+        self.send_response(code)
+        for name, value in headers:
+            self.send_header(name, value)
+        if length is None or length >= 0:
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+        if length is not None:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self):  # pylint: disable=invalid-name
+        """How large an object is."""
+        self.do_GET()
+
+    def do_GET(self):   # pylint: disable=invalid-name
+        """A list or an object."""
+        url = urlsplit(self.path)
+        in_host = self.headers["Host"].startswith("bucket.")
+        name = unquote(url.path) if in_host else unquote(url.path)[len("/bucket"):]
+        if MODE in ("signed2", "signed4") and self.headers["Authorization"] != signature(self, in_host):
+            self.answer(b"", 403)
+        elif not in_host and not url.path.startswith("/bucket"):
+            self.answer(b"", 404)
+        elif name in ("", "/"):
+            self.send_list(dict(parse_qsl(url.query)))
+        elif name[1:] in keys():
+            self.send_object(content(name[1:]))
+        else:
+            self.answer(b"", 404)
+
+    def send_list(self, asked):
+        """A part of the list, or what is none."""
+        if MODE == "refused":
+            self.answer(b"", 403)
+        elif MODE == "endless":
+            self.send_response(200)
+            self.end_headers()
+            while True:
+                self.wfile.write(b"<x/>" * (1 << 18))
+        else:
+            self.answer(part_of_list(asked))
+
+    def send_object(self, data):
+        """An object, or a range of one."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
+        if MODE == "ftp":
+            self.answer(b"", 302, headers=[("Location", f"ftp://127.0.0.1:{other.getsockname()[1]}/x")])
+        elif self.command == "HEAD" or not asked or MODE == "all":
+            data = {"short": data[:-1], "long": data + b"x"}.get(MODE, data)
+            self.answer(data[:100] if MODE == "cut" else data, length={"cut": len(data), "nolength": -1}.get(MODE))
+        else:
+            first, last = (int(n) for n in asked.groups())
+            if MODE == "other":
+                first, last = 0, last - first
+            sent = data[first:min(last, first + 6) + 1 if MODE == "part" else last + 1]
+            self.answer(b"" if MODE == "hole" else sent, 206,
+                        headers=[("Content-Range", f"bytes {first}-{first + len(sent) - 1}/{len(data)}")])
+
+
+def expect(top):
+    """Write what an image of the bucket has."""
+    for key in KEYS:
+        path = os.path.join(top, key)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not key.endswith("/"):
+            with open(path, "wb") as out:
+                out.write(content(key))
+
+
+def tell():
+    """Say it if somebody comes to the other port."""
+    while True:
+        other.accept()[0].close()
+        print("told", flush=True)
+
+
+if sys.argv[1] == "--expect":
+    expect(sys.argv[2])
+    sys.exit()
+MODE = sys.argv[1]
+if MODE not in MODES:
+    sys.exit(f"bucket.py: '{MODE}' is none of: {', '.join(MODES)}")
+other = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=tell, daemon=True).start()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
+server.daemon_threads = True
+print(server.server_address[1], flush=True)
+server.serve_forever()
