@@ -11,14 +11,16 @@ DUMP := $(UTILS_OUT)/dump/dump.erofs
 EROFSFUSE := $(UTILS_OUT)/fuse/erofsfuse
 export UTILS_BUILD MKFS FSCK DUMP
 
+# What Debian's package is built with, so that what users get is what is tested.
+UTILS_OPTIONS := --enable-multithreading --enable-lz4 --enable-lzma --with-uuid --with-zlib \
+	--with-libdeflate --with-libzstd --with-xxhash --with-selinux --enable-fuse \
+	--enable-oci --with-libcurl --with-json-c --enable-s3 --with-openssl --with-libxml2 \
+	--enable-fanotify --with-libnl3 --enable-ublk
+
 .PHONY: utils
 utils: packages ## utils: build erofs-utils (mkfs, fsck, dump, fuse)
 	@ci/whole ci/series tree $(UTILS_BASE)
-	@ci/whole erofs-utils/build $(UTILS_TREE) $(UTILS_OUT) \
-		--enable-multithreading --enable-lz4 --enable-lzma \
-		--with-zlib --with-libzstd --with-selinux --enable-fuse \
-		--enable-oci --with-libcurl --with-json-c \
-		--enable-s3 --with-openssl --with-libxml2
+	@ci/whole erofs-utils/build $(UTILS_TREE) $(UTILS_OUT) $(UTILS_OPTIONS)
 
 # The same with sanitizers and libFuzzer, for broken images.
 .PHONY: fuzz-build

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A registry that tells lies: registry.py MODE. Prints its port, and serves until it is killed."""
+"""A registry that tells lies: registry.py MODE. Prints its port, and serves until it is killed.
+registry.py MODE --digest prints by which digest the image can be asked for."""
 import gzip
 import hashlib
 import http.server
@@ -121,7 +122,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
                 self.end_headers()
                 while True:
                     self.wfile.write(b" " * (1 << 20))
-            self.answer(manifest() if "/sha256:" in self.path else tagged())
+            listed = "/sha256:" in self.path and not self.path.endswith(digest_of(tagged()))
+            self.answer(manifest() if listed else tagged())
         elif "/blobs/" in self.path:
             asked = self.headers.get("Range")
             if asked and MODE in ("part", "hole"):
@@ -140,6 +142,9 @@ class Registry(http.server.BaseHTTPRequestHandler):
 
 if MODE not in MODES:
     sys.exit(f"registry.py: '{MODE}' is none of: {', '.join(MODES)}")
+if sys.argv[2:] == ["--digest"]:
+    print(digest_of(tagged()))
+    sys.exit()
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
 server.daemon_threads = True
 print(server.server_address[1], flush=True)

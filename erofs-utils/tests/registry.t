@@ -27,7 +27,7 @@ with()
 	kill $pid
 	return $status
 }
-make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=${platform:-linux/amd64},username=u,password=p "$T/img" "$at/repo/img:tag"; }
+make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=${platform:-linux/amd64},username=u,password=p "$T/img" "$at/repo/img${ref:-:tag}"; }
 from() { rm -f "$T/img"; with "$1" make_image; }
 good() { rm -rf "$T/x"; from "$1" && "$FSCK" "--extract=$T/x" "$T/img" && [ "$(cat "$T/x/good")" = good ]; }
 piece() { timeout 60 "$PREAD" "$at/repo/img:tag" 20; }
@@ -40,6 +40,13 @@ for m in good list nullmedia notoken nulltoken nomanifesttype basic; do
 	check "a registry: $m" good $m
 done
 check "a list without a variant" with_platform linux/arm64/v8 good novariant
+pinned() { local ref=$1@$(python3 "$here/erofs-utils/tests/registry.py" "$2" --digest); good "$2"; }
+for m in good list; do
+	check "an image by its digest: $m" pinned "" $m
+	check "an image by tag and digest: $m" pinned :tag $m
+done
+other_digest() { local ref=@sha256:$(printf %064d 0); from "$1"; }
+fails "an image by another digest" "sends something else than sha256:" other_digest good
 fails "a list for another variant" "failed to get manifest digest" with_platform linux/arm64/v8 from othervariant
 check "a registry that wants something else than HTTP spoken" quiet gopher
 for m in evil short empty otherlist; do

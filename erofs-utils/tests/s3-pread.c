@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "erofs/importer.h"
 #include "erofs/internal.h"
 #include "erofs/io.h"
 #include "liberofs_s3.h"

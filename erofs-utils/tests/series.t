@@ -21,10 +21,12 @@ limit=${UTILS_SERIES_SECONDS:-0}
 # Everything on; what is changed in each variant; the compilers.
 all=(--enable-multithreading --enable-fuse --enable-lz4 --enable-lzma --with-zlib --with-libdeflate
 	--with-libzstd --with-xxhash --with-openssl --with-uuid --with-selinux
-	--enable-oci --with-libcurl --with-json-c)
+	--enable-oci --with-libcurl --with-json-c --enable-s3 --with-libxml2
+	--enable-fanotify --with-libnl3 --enable-ublk)
 none=(--disable-multithreading --disable-fuse --disable-lz4 --disable-lzma --without-zlib
-	--without-libdeflate --without-libzstd --without-xxhash --without-openssl --without-uuid
-	--without-selinux --disable-oci --without-libcurl --without-json-c)
+	--without-libdeflate --without-libzstd --without-xxhash "--without-openssl --disable-s3" --without-uuid
+	--without-selinux "--disable-oci --disable-fanotify" "--without-libcurl --disable-s3" --without-json-c
+	--disable-s3 "--without-libxml2 --disable-s3" --disable-fanotify --without-libnl3 --disable-ublk)
 variants=("" "${none[*]}" "${none[@]}" --enable-debug)
 compilers=(gcc clang)
 
