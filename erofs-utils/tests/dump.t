@@ -143,6 +143,26 @@ check "sharing: images whose data is on other devices" devices
 fails "sharing: one device of two" "give all images' with --device" "$DUMP" --sharing "--device=$T/b3.blob" "$T/b3.img" "$T/c3.img"
 fails "sharing: no device" "name these with --device" "$DUMP" --sharing "$T/b3.img"
 fails "sharing: a device too many" "c3.blob is a device of no image" "$DUMP" --sharing "--device=$T/b3.blob" "--device=$T/c3.blob" "$T/b3.img"
+refers() { mkimg --fingerprint "$T/refers.img" "$T/twice.img" && [ "$(untouched "$T/twice.img" "$T/refers.img")" = "$(untouched "$T/twice.img")" ] &&
+	[ "$(untouched "--device=$T/twice.img" "$T/refers.img" "$T/twice.img")" = "$(untouched "$T/twice.img")" ]; }
+check "sharing: an image that refers to the data of another one has no memory of its own" refers
+in_order()
+{
+	local i
+	for i in a b c; do
+		mkdir -p "$T/o/$i" && head -c 8192 /dev/urandom > "$T/o/$i/f" && mkimg --fingerprint "$T/o/$i.fp" "$T/o/$i" &&
+			mkimg --chunksize=4096 "--blobdev=$T/o/$i.blob" "$T/o/$i.img" "$T/o/$i" || return 1
+	done
+	cd "$T/o"
+	# what is equal is found only if each image is read with its own device
+	"$DUMP" --sharing --json --device=a.blob a.img --device=b.blob --base=b.img a.fp b.fp > "$T/json" &&
+		grep -q '"saved_bytes": 16384,' "$T/json" || return 1
+	"$DUMP" --json --device=a.blob --domain=p=a.img --device=b.blob --domain=q=b.img --device=c.blob --domain=p=c.img,a.fp,c.fp \
+		--domain=q=b.fp > "$T/json" && grep -q '"saved_bytes": 16384,' "$T/json" && grep -q '"saved_bytes": 8192,' "$T/json"
+}
+check "sharing: devices in the order of the images, in options and arguments" in_order
+named() { cp "$T/o/a.fp" "$T/o/"$'i\x01\n' && "$DUMP" --sharing "$T/o/"$'i\x01\n' > "$T/text" && grep -qF 'i\001\012 ' <(sed 's/$/ /' "$T/text"); }
+check "sharing: the names of images do nothing to terminals" named
 fails "a device that is not there" "failed to open $T/nope: " "$DUMP" --fingerprint "--device=$T/nope" "$T/b3.img"
 for tool in "$DUMP" "$FSCK"; do
 	# shellcheck disable=SC2046
@@ -173,7 +193,7 @@ kinds() { "$DUMP" -S "$T/types.img" | awk '/^File type/ { go = 1 } go && $2 + 0 
 check "statistics: endings of names are compared as a whole" test "$(kinds)" = ".so 1 others 7 "
 ratios() { "$DUMP" -S "$T/$1.img" | grep -E 'compress rate: +100.00%$' && "$DUMP" --path=/ "$T/$1.img" | grep -v nan; }
 check "statistics: the compression ratio of nothing" ratios nothing
-empty() { "$DUMP" --path=/a.o "$T/types.img" | grep -q 'Compression ratio: 100.00%'; }
+empty() { grep -q 'Compression ratio: 100.00%' <("$DUMP" --path=/a.o "$T/types.img"); }
 check "the compression ratio of an empty file" empty
 exabyte()
 {
@@ -201,6 +221,25 @@ full_append()
 	(trap '' XFSZ; ulimit -f 20; exec "$MKFS" --quiet --fingerprint --chunksize=4096 "$T/f.img" "$T/s/a")
 }
 fails "disk full: chunks" "File too large" full_append
+bad_xattrs()
+{
+	local nid
+	cp "$T/a.fp.img" "$T/bad.img" || return 1
+	nid=$("$DUMP" --path=/f "$T/bad.img" | sed -n 's/^NID: \([0-9]*\) .*/\1/p') && [ -n "$nid" ] || return 2
+	python3 - "$T/bad.img" "$nid" <<-'END' || return 2
+	import sys
+	with open(sys.argv[1], "r+b") as image:
+	    at = int(sys.argv[2]) * 32
+	    image.seek(at)
+	    extended = image.read(1)[0] & 1
+	    # e_value_size of the first xattr, behind the inode and the header of its xattrs
+	    image.seek(at + (64 if extended else 32) + 12 + 2)
+	    image.write(b"\xff\xff")
+	END
+	"$DUMP" "--nid=$nid" --fingerprint "$T/bad.img"
+}
+cp "$T/o/a.fp" "$T/a.fp.img"
+fails "digest of an inode with wrong xattrs" "failed to read the digest of nid:" bad_xattrs
 for o in --fingerprint "--fingerprint --json" --sharing "--sharing --json" -s; do
 	# shellcheck disable=SC2086
 	fails "output that cannot be written: dump.erofs $o" "failed to write the output" \

@@ -116,4 +116,15 @@ fragments()
 check "fragments: right without workers, and the same from 1 and 3" fragments
 rm -f "$T"/w?
 
+# --- labels
+if grep -q -- --file-contexts <("$MKFS" --help); then
+	printf '/etc(/.*)?\tu:object_r:etc_t:s0\n/a(((.*\tu:object_r:a_t:s0\n' > "$T/broken.fc"
+	printf '/.*\tu:object_r:a_t:s0\n' > "$T/good.fc"
+	fails "file contexts with an expression that is none" "failed to lookup selabel" "$MKFS" --quiet "--file-contexts=$T/broken.fc" "$T/l.img" "$T/small"
+	check "and no image is left" test ! -e "$T/l.img"
+	fails "two files of contexts" "are those of one file" "$MKFS" --quiet "--file-contexts=$T/good.fc" "--file-contexts=$T/good.fc" "$T/l.img" "$T/small"
+	labelled() { "$MKFS" --quiet "--file-contexts=$T/good.fc" "$T/l.img" "$T/small" && grep -q "u:object_r:a_t:s0" "$T/l.img"; }
+	check "labels by file contexts" labelled
+fi
+
 done_testing

@@ -4,7 +4,7 @@
 # mkfs.erofs --s3, reads of objects as mount.erofs does them, and servers that lie
 . "$(dirname "$0")/lib.sh"
 
-if ! "$MKFS" --help | grep -q -- --s3; then
+if ! grep -q -- --s3 <("$MKFS" --help); then
 	echo "1..0 # SKIP built without libcurl, openssl or libxml2"
 	exit 0
 fi
@@ -53,14 +53,14 @@ prefix() { with signed4 make_image 127.0.0.1 ",passwd_file=$T/key,region=nowhere
 	[ "$("$DUMP" --ls --path=/ "$T/img" | grep -c 'a b&c#')" = 1 ] && [ "$("$DUMP" --ls --path=/ "$T/img" | grep -c plain)" = 0 ]; }
 check "a prefix that has to be encoded" prefix
 
-times() { TZ=$1 from good && "$DUMP" --path=/plain "$T/img" | grep -q "2026-01-02 03:04:05.250000000" <(TZ=UTC "$DUMP" --path=/plain "$T/img"); }
+times() { TZ=$1 from good && grep -q "2026-01-02 03:04:05.250000000" <(TZ=UTC "$DUMP" --path=/plain "$T/img"); }
 check "times are in UTC, wherever it runs" times America/New_York
 
 fingerprints() { good good --fingerprint "$@" && "$FSCK" --fingerprint "$T/img" | grep "digests: 5 verified, 0 missing"; }
 for o in "" -Enoinline_data -zlz4 --dax "--chunksize=4096 -Enoinline_data"; do
 	check "fingerprints: $o" fingerprints $o
 done
-chunks() { "$DUMP" --path=/plain "$T/img" | grep -q "Layout: 4"; }
+chunks() { grep -q "Layout: 4" <("$DUMP" --path=/plain "$T/img"); }
 check "and the last are in chunks" chunks
 
 for m in nokey:"without a key" emptykey:"without a key" nosize:"without a size" badsize:"12x is no size" hugesize:"is no size" \
