@@ -127,4 +127,14 @@ if grep -q -- --file-contexts <("$MKFS" --help); then
 	check "labels by file contexts" labelled
 fi
 
+# --- sources
+ln -s small "$T/symlink"
+symlink() { mkimg "$T/l1.img" "$T/small" && mkimg "$T/l2.img" "$T/symlink" && cmp "$T/l1.img" "$T/l2.img"; }
+check "a symlink to a directory is that directory" symlink
+mkimg --fingerprint -Enoinline_data "$T/own.img" "$T/hello" && mkimg --fingerprint "$T/refers.img" "$T/own.img"
+fails "images with and without a device" "hold their data themselves, or that have one device each" mkimg "$T/l3.img" "$T/own.img" "$T/refers.img"
+late() { "$MKFS" --quiet -T9223372036854775807 "$T/late.img" "$T/hello" && grep -q "created: *(out of range)$" <("$DUMP" "$T/late.img"); }
+check "a time that no calendar has" late
+check "--mount-point without labels" grep -q "no effect: it's for labels" <("$MKFS" --mount-point=/x "$T/l4.img" "$T/hello" 2>&1)
+
 done_testing
