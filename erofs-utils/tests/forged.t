@@ -171,6 +171,17 @@ def metabox():
     refuse(im)
 
 
+def special():
+    """A FIFO that says it's compressed is none in an image that is merged with others."""
+    tree(f=b"f")
+    os.mkfifo(tap.path("tree/fifo"))
+    im = make()
+    im.set_layout(im.inode("fifo"), FULL)
+    im.save(tap.path("forged"))
+    must(MKFS, "--quiet", "--clean=data", tap.path("merged"), tap.path("forged"))
+    must(FSCK, tap.path("merged"))
+
+
 def padding():
     """Zeroes before LZ4 data are skipped with LZ4_0PADDING only."""
     tree(victim=b"abc\n" * 5000)
@@ -238,4 +249,5 @@ tap.check("inline data of interlaced inodes", interlaced)
 tap.check("inline data that leaves its block", behind_block)
 tap.check("chunk indexes in the metabox", metabox)
 tap.check("LZ4 data without the feature of padding", padding)
+tap.check("a FIFO that says it is compressed", special)
 tap.done()
