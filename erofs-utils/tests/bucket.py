@@ -5,7 +5,6 @@ bucket.py --expect DIR writes the files that an image of the bucket has."""
 import base64
 import hashlib
 import hmac
-import http.server
 import os
 import re
 import socket
@@ -13,6 +12,8 @@ import sys
 import threading
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+import lies
 
 ACCESS, SECRET, REGION = "who", "secret", "nowhere-1"
 TIME = "2026-01-02T03:04:05.250Z"
@@ -98,26 +99,8 @@ def signature(handler, bucket_in_host):
     return f"AWS4-HMAC-SHA256 Credential={ACCESS}/{scope}, SignedHeaders={names}, Signature={made}"
 
 
-class Bucket(http.server.BaseHTTPRequestHandler):
+class Bucket(lies.Liar):
     """As much of the protocol as erofs-utils use."""
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format, *args):   # pylint: disable=redefined-builtin
-        """Say nothing."""
-
-    def answer(self, body, code=200, length=None, headers=()):
-        """Send body, of which length is said."""
-        self.send_response(code)
-        for name, value in headers:
-            self.send_header(name, value)
-        if length is None or length >= 0:
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-        if length is not None:
-            self.send_header("Connection", "close")
-            self.close_connection = True
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def do_HEAD(self):  # pylint: disable=invalid-name
         """How large an object is."""
@@ -189,11 +172,7 @@ if sys.argv[1] == "--expect":
     expect(sys.argv[2])
     sys.exit()
 MODE = sys.argv[1]
-if MODE not in MODES:
-    sys.exit(f"bucket.py: '{MODE}' is none of: {', '.join(MODES)}")
+lies.check(MODE, MODES)
 other = socket.create_server(("127.0.0.1", 0))
 threading.Thread(target=tell, daemon=True).start()
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
-server.daemon_threads = True
-print(server.server_address[1], flush=True)
-server.serve_forever()
+lies.make(Bucket).serve_forever()

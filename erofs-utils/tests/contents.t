@@ -87,8 +87,6 @@ fails_early()
 check "a signal right after the output has been created" fails_early
 
 # --- each of the writes fails, once
-failnth=$BUILD/check/utils/failnth.so
-compile "$failnth" "$here/erofs-utils/tests/failnth.c" -shared -fPIC -ldl
 mkdir "$T/links" && ln -s "$(printf 'x%.0s' {1..1500})" "$T/links/long" && head -c 20000 "$T/small/text" > "$T/links/text"
 each_write()
 {

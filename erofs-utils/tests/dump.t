@@ -147,19 +147,18 @@ refers() { mkimg --fingerprint "$T/refers.img" "$T/twice.img" && [ "$(untouched 
 	[ "$(untouched "--device=$T/twice.img" "$T/refers.img" "$T/twice.img")" = "$(untouched "$T/twice.img")" ]; }
 check "sharing: an image that refers to the data of another one has no memory of its own" refers
 in_order()
-{
-	local i
+(
+	mkdir "$T/o"
+	cd "$T/o" || return 1
 	for i in a b c; do
-		mkdir -p "$T/o/$i" && head -c 8192 /dev/urandom > "$T/o/$i/f" && mkimg --fingerprint "$T/o/$i.fp" "$T/o/$i" &&
-			mkimg --chunksize=4096 "--blobdev=$T/o/$i.blob" "$T/o/$i.img" "$T/o/$i" || return 1
+		mkdir $i && head -c 8192 /dev/urandom > $i/f && mkimg --fingerprint $i.fp $i && mkimg --chunksize=4096 --blobdev=$i.blob $i.img $i || return 1
 	done
-	cd "$T/o"
 	# what is equal is found only if each image is read with its own device
 	"$DUMP" --sharing --json --device=a.blob a.img --device=b.blob --base=b.img a.fp b.fp > "$T/json" &&
 		grep -q '"saved_bytes": 16384,' "$T/json" || return 1
 	"$DUMP" --json --device=a.blob --domain=p=a.img --device=b.blob --domain=q=b.img --device=c.blob --domain=p=c.img,a.fp,c.fp \
 		--domain=q=b.fp > "$T/json" && grep -q '"saved_bytes": 16384,' "$T/json" && grep -q '"saved_bytes": 8192,' "$T/json"
-}
+)
 check "sharing: devices in the order of the images, in options and arguments" in_order
 named() { cp "$T/o/a.fp" "$T/o/"$'i\x01\n' && "$DUMP" --sharing "$T/o/"$'i\x01\n' > "$T/text" && grep -qF 'i\001\012 ' <(sed 's/$/ /' "$T/text"); }
 check "sharing: the names of images do nothing to terminals" named
@@ -224,7 +223,7 @@ fails "disk full: chunks" "File too large" full_append
 bad_xattrs()
 {
 	local nid
-	cp "$T/a.fp.img" "$T/bad.img" || return 1
+	cp "$T/o/a.fp" "$T/bad.img" || return 1
 	nid=$("$DUMP" --path=/f "$T/bad.img" | sed -n 's/^NID: \([0-9]*\) .*/\1/p') && [ -n "$nid" ] || return 2
 	python3 - "$T/bad.img" "$nid" <<-'END' || return 2
 	import sys
@@ -238,7 +237,6 @@ bad_xattrs()
 	END
 	"$DUMP" "--nid=$nid" --fingerprint "$T/bad.img"
 }
-cp "$T/o/a.fp" "$T/a.fp.img"
 fails "digest of an inode with wrong xattrs" "failed to read the digest of nid:" bad_xattrs
 for o in --fingerprint "--fingerprint --json" --sharing "--sharing --json" -s; do
 	# shellcheck disable=SC2086

@@ -4,11 +4,12 @@
 registry.py MODE --digest prints by which digest the image can be asked for."""
 import gzip
 import hashlib
-import http.server
 import io
 import json
 import sys
 import tarfile
+
+import lies
 
 MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do no harm
          "list", "otherlist",                                   # a list of manifests, right and wrong
@@ -79,24 +80,8 @@ def tagged():
     return json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
 
 
-class Registry(http.server.BaseHTTPRequestHandler):
+class Registry(lies.Liar):
     """As much of the protocol as mkfs.erofs uses."""
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format, *args):   # pylint: disable=redefined-builtin
-        """Say nothing."""
-
-    def answer(self, body, code=200, length=True):
-        """Send body; without its length, it ends with the connection."""
-        self.send_response(code)
-        if length:
-            self.send_header("Content-Length", str(len(body)))
-        else:
-            self.send_header("Connection", "close")
-            self.close_connection = True
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def do_HEAD(self):  # pylint: disable=invalid-name
         """Nothing is known in advance, or where tokens are to be had."""
@@ -131,7 +116,7 @@ class Registry(http.server.BaseHTTPRequestHandler):
                 self.answer(GOOD[first:min(last + 1, first + 7)] if MODE == "part" else b"", 206)
                 return
             blob = {"evil": EVIL, "short": GOOD[:-9], "empty": b"", "big": b"A" * 100000}.get(MODE, GOOD)
-            self.answer(blob, 206 if MODE == "big" else 200, MODE != "short")
+            self.answer(blob, 206 if MODE == "big" else 200, -1 if MODE == "short" else None)
         elif MODE == "notoken":
             self.answer(b"[]")
         elif MODE == "nulltoken":
@@ -140,12 +125,9 @@ class Registry(http.server.BaseHTTPRequestHandler):
             self.answer(b"", 404)
 
 
-if MODE not in MODES:
-    sys.exit(f"registry.py: '{MODE}' is none of: {', '.join(MODES)}")
+lies.check(MODE, MODES)
 if sys.argv[2:] == ["--digest"]:
     print(digest_of(tagged()))
     sys.exit()
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-server.daemon_threads = True
-print(server.server_address[1], flush=True)
+server = lies.make(Registry)
 server.serve_forever()

@@ -10,27 +10,14 @@ if ! grep -q -- --oci <("$MKFS" --help); then
 fi
 export HOME=$T DOCKER_CONFIG=$T
 PREAD=$BUILD/check/utils/oci-pread
-compile "$PREAD" "$here/erofs-utils/tests/oci-pread.c" -I"$UTILS_BUILD/tools" -I"$UTILS_BUILD/tree/include" -I"$UTILS_BUILD/tree/lib" \
-	"$UTILS_BUILD/tools/lib/.libs/liberofs.a" $(sed -n 's/^LIBEROFS_LIBS = //p' "$UTILS_BUILD/tools/lib/Makefile")
+compile_with_liberofs "$PREAD" "$here/erofs-utils/tests/oci-pread.c"
 
-# with MODE COMMAND...: run it with a registry of that kind, at $at
-with()
-{
-	local pid status=0
-	rm -f "$T/port"
-	python3 "$here/erofs-utils/tests/registry.py" "$1" > "$T/port" 2> /dev/null &
-	pid=$!
-	while kill -0 $pid && [ ! -s "$T/port" ]; do sleep 0.1; done
-	at=127.0.0.1:$(< "$T/port")
-	shift
-	"$@" || status=$?
-	kill $pid
-	return $status
-}
-make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=${platform:-linux/amd64},username=u,password=p "$T/img" "$at/repo/img${ref:-:tag}"; }
+# with MODE COMMAND...: run it with a registry of that kind, at 127.0.0.1:$port
+with() { with_server registry.py "$@"; }
+make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=${platform:-linux/amd64},username=u,password=p "$T/img" "127.0.0.1:$port/repo/img${ref:-:tag}"; }
 from() { rm -f "$T/img"; with "$1" make_image; }
 good() { rm -rf "$T/x"; from "$1" && "$FSCK" "--extract=$T/x" "$T/img" && [ "$(cat "$T/x/good")" = good ]; }
-piece() { timeout 60 "$PREAD" "$at/repo/img:tag" 20; }
+piece() { timeout 60 "$PREAD" "127.0.0.1:$port/repo/img:tag" 20; }
 
 with_platform() { local platform=$1; shift; "$@"; }
 # what listens on another port is not spoken to
@@ -65,7 +52,7 @@ check "a registry that sends a part of what was asked for is asked again" reads 
 check "and one that sends nothing is not at the end of the blob" reads hole -5
 fails "a layer without a size" "no size of sha256:" with nosize piece
 
-indexed() { timeout 60 "$MKFS" --quiet --oci=i,insecure --gzinfo="$T/info" "$T/img" "$at/repo/img:tag"; }
+indexed() { timeout 60 "$MKFS" --quiet --oci=i,insecure --gzinfo="$T/info" "$T/img" "127.0.0.1:$port/repo/img:tag"; }
 check "an index of a layer, with --gzinfo" with good indexed
 rm -f "$T/img"
 fails "a layer that ends in the middle, with --gzinfo" "failed to process tar stream" with broken indexed

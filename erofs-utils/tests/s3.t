@@ -9,26 +9,13 @@ if ! grep -q -- --s3 <("$MKFS" --help); then
 	exit 0
 fi
 PREAD=$BUILD/check/utils/s3-pread
-compile "$PREAD" "$here/erofs-utils/tests/s3-pread.c" -I"$UTILS_BUILD/tools" -I"$UTILS_BUILD/tree/include" -I"$UTILS_BUILD/tree/lib" \
-	"$UTILS_BUILD/tools/lib/.libs/liberofs.a" $(sed -n 's/^LIBEROFS_LIBS = //p' "$UTILS_BUILD/tools/lib/Makefile")
+compile_with_liberofs "$PREAD" "$here/erofs-utils/tests/s3-pread.c"
 python3 "$here/erofs-utils/tests/bucket.py" --expect "$T/want"
 echo who:secret > "$T/key"
 chmod 600 "$T/key"
 
 # with MODE COMMAND...: run it with a server of that kind, at $port
-with()
-{
-	local pid status=0
-	rm -f "$T/port"
-	python3 "$here/erofs-utils/tests/bucket.py" "$1" > "$T/port" 2> "$T/server" &
-	pid=$!
-	while kill -0 $pid && [ ! -s "$T/port" ]; do sleep 0.1; done
-	port=$(< "$T/port")
-	shift
-	"$@" || status=$?
-	kill $pid
-	return $status
-}
+with() { with_server bucket.py "$@"; }
 # make_image HOST OPTIONS SOURCE MKFS-ARGUMENT...
 make_image()
 {

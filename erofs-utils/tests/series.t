@@ -19,10 +19,7 @@ cd "$(dirname "$0")/../.." || exit 1
 limit=${UTILS_SERIES_SECONDS:-0}
 
 # Everything on; what is changed in each variant; the compilers.
-all=(--enable-multithreading --enable-fuse --enable-lz4 --enable-lzma --with-zlib --with-libdeflate
-	--with-libzstd --with-xxhash --with-openssl --with-uuid --with-selinux
-	--enable-oci --with-libcurl --with-json-c --enable-s3 --with-libxml2
-	--enable-fanotify --with-libnl3 --enable-ublk)
+read -ra all <<< "$(make -s print-UTILS_OPTIONS)"
 none=(--disable-multithreading --disable-fuse --disable-lz4 --disable-lzma --without-zlib
 	--without-libdeflate --without-libzstd --without-xxhash "--without-openssl --disable-s3" --without-uuid
 	--without-selinux "--disable-oci --disable-fanotify" "--without-libcurl --disable-s3" --without-json-c

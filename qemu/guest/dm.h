@@ -47,6 +47,59 @@ static inline bool dm_go(const char *name)
 	return dm_suspend(name, 0);	/* that is, resume */
 }
 
+/** dm_sectors - size of a disk in sectors, or 0 with errno set */
+static inline uint64_t dm_sectors(const char *disk)
+{
+	int fd = open(disk, O_RDONLY);
+	uint64_t bytes = 0;
+
+	if (fd >= 0 && ioctl(fd, BLKGETSIZE64, &bytes))
+		bytes = 0;
+	close(fd);
+	return bytes / 512;
+}
+
+struct dm_piece {
+	uint64_t sectors;
+	const char *target;
+	char params[248];
+};
+
+/**
+ * dm_load - give a device another table
+ * @name:  name of the device
+ * @piece: its targets, one behind the other
+ * @n:     number of them, up to 3
+ *
+ * Return: true, or false with errno set.
+ */
+static inline bool dm_load(const char *name, const struct dm_piece *piece, int n)
+{
+	struct {
+		struct dm_ioctl head;
+		struct { struct dm_target_spec spec; char params[sizeof(piece->params)]; } target[3];
+	} request = { 0 };
+	int control = open("/dev/mapper/control", O_RDWR);
+	uint64_t start = 0;
+	bool ok;
+
+	dm_head(&request.head, name, sizeof(request));
+	request.head.target_count = n;
+	request.head.flags = DM_READONLY_FLAG;
+	for (int i = 0; i < n; start += piece[i++].sectors) {
+		struct dm_target_spec *spec = &request.target[i].spec;
+
+		spec->sector_start = start;
+		spec->length = piece[i].sectors;
+		spec->next = sizeof(request.target[i]);
+		snprintf(spec->target_type, sizeof(spec->target_type), "%s", piece[i].target);
+		memcpy(request.target[i].params, piece[i].params, sizeof(piece[i].params));
+	}
+	ok = control >= 0 && !ioctl(control, DM_TABLE_LOAD, &request);
+	close(control);
+	return ok && dm_go(name);
+}
+
 /**
  * dm_reload - give a device another target over the same disk
  * @name:   name of the device
@@ -58,21 +111,10 @@ static inline bool dm_go(const char *name)
  */
 static inline bool dm_reload(const char *name, const char *disk, const char *target, const char *params)
 {
-	struct { struct dm_ioctl head; struct dm_target_spec spec; char params[256]; } request = { 0 };
-	int control = open("/dev/mapper/control", O_RDWR), fd = open(disk, O_RDONLY);
-	uint64_t bytes = 0;
-	bool ok = control >= 0 && fd >= 0 && !ioctl(fd, BLKGETSIZE64, &bytes);
+	struct dm_piece whole = { .sectors = dm_sectors(disk), .target = target };
 
-	dm_head(&request.head, name, sizeof(request));
-	request.head.target_count = 1;
-	request.head.flags = DM_READONLY_FLAG;
-	request.spec.length = bytes / 512;
-	snprintf(request.spec.target_type, sizeof(request.spec.target_type), "%s", target);
-	snprintf(request.params, sizeof(request.params), "%s 0 %s", disk, params);
-	ok = ok && !ioctl(control, DM_TABLE_LOAD, &request);
-	close(fd);
-	close(control);
-	return ok && dm_go(name);
+	snprintf(whole.params, sizeof(whole.params), "%s 0 %s", disk, params);
+	return whole.sectors && dm_load(name, &whole, 1);
 }
 
 /**

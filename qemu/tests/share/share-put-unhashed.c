@@ -14,7 +14,6 @@
  * puts it then, which is how it was.
  */
 #include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <sys/prctl.h>
 #include "dm.h"
 #include "ktap.h"
@@ -36,47 +35,17 @@ static uint64_t first_sector(int fd)
 }
 
 /* Let eight sectors of a device fail; the rest is that of @low. */
-static bool fail_sectors(const char *name, const char *low, uint64_t at, uint64_t sectors)
+static bool fail_sectors(const char *name, const char *low, uint64_t at)
 {
-	struct {
-		struct dm_ioctl head;
-		struct {
-			struct dm_target_spec spec;
-			char params[64];
-		} piece[3];
-	} request = { 0 };
-	const uint64_t start[] = { 0, at, at + 8, sectors };
-	int control = open("/dev/mapper/control", O_RDWR);
-	bool ok;
+	struct dm_piece piece[] = {
+		{ .sectors = at, .target = "linear" },
+		{ .sectors = 8, .target = "error" },
+		{ .sectors = dm_sectors(low) - at - 8, .target = "linear" },
+	};
 
-	dm_head(&request.head, name, sizeof(request));
-	request.head.target_count = 3;
-	request.head.flags = DM_READONLY_FLAG;
-	for (int i = 0; i < 3; i++) {
-		struct dm_target_spec *spec = &request.piece[i].spec;
-
-		spec->sector_start = start[i];
-		spec->length = start[i + 1] - start[i];
-		spec->next = sizeof(request.piece[i]);
-		strcpy(spec->target_type, i == 1 ? "error" : "linear");
-		if (i != 1)
-			snprintf(request.piece[i].params, sizeof(request.piece[i].params), "%s %llu", low,
-				 (unsigned long long)start[i]);
-	}
-	ok = control >= 0 && !ioctl(control, DM_TABLE_LOAD, &request);
-	close(control);
-	return ok && dm_go(name);
-}
-
-static uint64_t sectors_of(const char *disk)
-{
-	uint64_t bytes = 0;
-	int fd = open(disk, O_RDONLY);
-
-	if (ioctl(fd, BLKGETSIZE64, &bytes))
-		perror(disk);
-	close(fd);
-	return bytes / 512;
+	snprintf(piece[0].params, sizeof(piece[0].params), "%s 0", low);
+	snprintf(piece[2].params, sizeof(piece[2].params), "%s %llu", low, (unsigned long long)at + 8);
+	return dm_load(name, piece, 3);
 }
 
 static int read_far(const char *dir, const char *name)
@@ -104,7 +73,7 @@ int main(void)
 	close(share_open("/b", NAME));
 	ktap_eq(shared_inodes(), 2, "they share; one is the root of the internal mount");
 	drop_caches("1");
-	ktap_ok(at && fail_sectors("top", low, at, sectors_of("/dev/harness/blk0")), "a bad block, at sector %llu",
+	ktap_ok(at && fail_sectors("top", low, at), "a bad block, at sector %llu",
 		(unsigned long long)at);
 	ktap_ok(dm_hang("low"), "all others hang");
 	reader = dm_begin(read_far, "/a", NAME);
