@@ -127,6 +127,19 @@ if grep -q -- --file-contexts <("$MKFS" --help); then
 	check "labels by file contexts" labelled
 fi
 
+# --- what isn't a file has no path that a hint could match
+hinted()
+(
+	mkdir "$T/hinted" && cd "$T/hinted" && echo '0 ^[^a-z]' > hints && mkdir d && seq 2 9000 > d/f || return 1
+	# it was matched with what is as many bytes behind the name of the packed inode as that path is long
+	last=d
+	for n in {10..230..11}; do
+		dir=$(printf 'd%.0s' $(seq "$n"))
+		mv $last "$dir" && last=$dir && mkimg -zlz4 -C65536 -Eall-fragments --compress-hints=hints "$n" "$dir" && cmp 10 "$n" || return 1
+	done
+)
+check "compress hints: the same fragments, however long the source's path is" hinted
+
 # --- sources
 ln -s small "$T/symlink"
 symlink() { mkimg "$T/l1.img" "$T/small" && mkimg "$T/l2.img" "$T/symlink" && cmp "$T/l1.img" "$T/l2.img"; }
