@@ -84,8 +84,12 @@ def refused(regex, first, second, source="more"):
 tap.check("larger pclusters than the superblock tells of", refused, "no compressed files", [], ["-zlz4", "-C65536"])
 tap.check("a compressor that the superblock doesn't tell of", refused, "no compressed files", [], ["-zdeflate"])
 blob = ["--chunksize=4096", "--blobdev=" + tap.path("blob")]
-tap.check("a blob in the place of a blob", refused, "leave --blobdev out", blob, blob)
-tap.check("the index of another tarball", refused, "leave --tar=i out", ["--tar=i"], ["--tar=i"], "tar2")
+tap.check("a blob for a base that has none", refused, "leave --blobdev out", [], blob)
+# new chunks were said to be on the first device, and the table of devices was lost
+for second in [], blob, ["--chunksize=4096"], ["-Ededupe"]:
+    tap.check(f"a base that has a blob, and then {second[:1]}", refused, "make another image like it", blob, second)
+tap.check("the index of another tarball", refused, "make another image like it", ["--tar=i"], ["--tar=i"], "tar2")
+tap.check("files for the index of a tarball", refused, "make another image like it", ["--tar=i"], ["--tar=f"], "tar2")
 
 
 def times():

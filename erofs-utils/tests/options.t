@@ -127,6 +127,31 @@ if grep -q -- --file-contexts <("$MKFS" --help); then
 	check "labels by file contexts" labelled
 fi
 
+# --- compression that brings nothing
+unshrunk()
+(
+	mkdir -p "$T/unshrunk/s" && cd "$T/unshrunk" || return 1
+	for n in 1 5 20 100 4096 5000 9000; do
+		head -c $n /dev/urandom > s/r$n && head -c $n /dev/zero > s/z$n && truncate -s $n s/h$n || return 1
+	done
+	for options in --chunksize=4096 --chunksize=8192 -E48bit "-E48bit --chunksize=4096"; do
+		rm -rf x
+		# shellcheck disable=SC2086
+		mkimg -zlz4 -Eztailpacking $options i s && "$FSCK" --extract=x i && diff -r s x || return 1
+	done
+)
+check "-Eztailpacking: what compression makes no smaller" unshrunk
+run_of_zeroes()
+(
+	mkdir -p "$T/run/s" && cd "$T/run" || return 1
+	{ head -c 1000000 /dev/urandom; head -c 1000000 /dev/zero; head -c 1000000 /dev/urandom; head -c 500001 /dev/zero; } > s/f
+	head -c 1000000 /dev/urandom >> s/f
+	# it took time by the square of the run
+	ulimit -t 10
+	mkimg -zlz4 -Ededupe i s && "$FSCK" --extract=x i && cmp s/f x/f
+)
+check "-Ededupe: a run of zeroes" run_of_zeroes
+
 # --- what isn't a file has no path that a hint could match
 hinted()
 (
