@@ -23,7 +23,7 @@ LAST_TESTS := $(filter $(ALL_TESTS),$(patsubst %,ci/t/%.t,guest-fast guest-debug
 TESTS ?= $(FIRST_TESTS) $(filter-out $(FIRST_TESTS) $(LAST_TESTS),$(ALL_TESTS)) $(LAST_TESTS)
 # All of it within an hour, from an empty machine: after so many seconds no guest starts on
 # the debug kernel, and only the last state of the series is built, which takes 8 minutes.
-CHECK_SECONDS ?= 2550
+CHECK_SECONDS ?= 2400
 CHECK_START := $(shell date +%s)
 
 .PHONY: check arguments-check
