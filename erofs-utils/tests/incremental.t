@@ -66,8 +66,10 @@ for first, second in (("", ""), ("-zlz4", "-zlz4"), ("-zlz4", ""), ("", "-zlz4")
     tap.check(f"[{first}] and then [{second}]", added, first.split(), second.split())
 
 
-def refused(regex, first, second, source="more"):
+def refused(regex, first, second, source="more", xattr=None):
     trees()
+    if xattr:
+        os.setxattr(tap.path("more"), "user.x", xattr)
     img = tap.path("img")
     for n, data in (1, b"one"), (2, b"two" * 999):
         put_old(tap.path(f"tar{n}"), archive(file(f"f{n}", data)))
@@ -85,6 +87,8 @@ tap.check("larger pclusters than the superblock tells of", refused, "no compress
 tap.check("a compressor that the superblock doesn't tell of", refused, "no compressed files", [], ["-zdeflate"])
 blob = ["--chunksize=4096", "--blobdev=" + tap.path("blob")]
 tap.check("a blob for a base that has none", refused, "leave --blobdev out", [], blob)
+tap.check("xattrs that the root of the base has no room for", refused, "make the base with --root-xattr-isize=", ["--root-xattr-isize=64"],
+          [], xattr=b"x" * 200)
 # new chunks were said to be on the first device, and the table of devices was lost
 for second in [], blob, ["--chunksize=4096"], ["-Ededupe"]:
     tap.check(f"a base that has a blob, and then {second[:1]}", refused, "make another image like it", blob, second)
