@@ -24,7 +24,7 @@ struct meanwhile {
 	volatile bool told[MOST_PAGES + 1];	/* a page that had a struct page when it was lost */
 };
 
-/* Lose pages until somebody has enough. ENXIO: no struct page is there, so no page was lost. */
+/* Lose pages until somebody has enough, or no struct page is there (ENXIO). */
 static inline void lose_pages(struct meanwhile *m, uint64_t first, int pages)
 {
 	int fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
@@ -33,8 +33,11 @@ static inline void lose_pages(struct meanwhile *m, uint64_t first, int pages)
 	for (m->begun = true; !m->enough && m->next < pages; m->next++) {
 		int len = snprintf(text, sizeof(text), "%#llx", (unsigned long long)first + m->next);
 
-		m->told[m->next] = write(fd, text, len) == len || errno != ENXIO;
+		if (write(fd, text, len) != len && errno == ENXIO)
+			break;
+		m->told[m->next] = true;
 	}
+	m->next++;
 	_exit(0);
 }
 
