@@ -7,6 +7,7 @@
  * memory: 1024M
  * append: memmap=512M%256M-1+0xefffffff dax_hmem.region_idle=1
  * cpus: 2
+ * flavours: fast
  * timeout: 60
  */
 #include <sys/stat.h>

@@ -6,6 +6,7 @@
  * memory: 512M
  * cpus: 2
  * append: memmap=128M!256M
+ * flavours: fast
  * timeout: 60
  *
  * The memory has a section of 128 MiB of its own: where RAM is beside it, memory_failure() takes
