@@ -166,6 +166,13 @@ static inline int times_said(const char *text)
 	return times;
 }
 
+/** wait_for_file - wait until a file is there, @seconds at most */
+static inline void wait_for_file(const char *path, int seconds)
+{
+	for (int tries = 0; tries < 100 * seconds && access(path, F_OK); tries++)
+		usleep(10000);
+}
+
 /** kernel_is_content - is there no complaint in the kernel's log? */
 static inline bool kernel_is_content(void)
 {

@@ -43,8 +43,7 @@ int main(void)
 	place = place_of(FILE);
 	ktap_ok(place > 0 && !umount("/mnt"), "unmount");
 	m = lost_meanwhile(BUS_DAX "fsdev_dax", "dax0.0", FIRST + place / 4096, PAGES, 20);
-	for (int tries = 0; tries < 500 && access(NODE, F_OK); tries++)
-		usleep(10000);
+	wait_for_file(NODE, 5);
 	ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
 	meanwhile_check(m, error_of, PAGES);
 	ktap_ok(!umount("/mnt"), "unmount");

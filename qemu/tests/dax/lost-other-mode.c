@@ -55,8 +55,7 @@ int main(void)
 	driver("/sys/bus/nd/devices/dax0.1/namespace", "\n");
 	driver("/sys/bus/nd/devices/namespace0.0/force_raw", "1");
 	driver(BUS_ND "nd_pmem/bind", "namespace0.0");
-	for (int tries = 0; tries < 100 && access("/dev/pmem0", F_OK); tries++)
-		usleep(10000);
+	wait_for_file("/dev/pmem0", 1);
 	ktap_ok(!access("/dev/pmem0", F_OK), "it is a block device, of nd_pmem");
 	ktap_eq(disk_error(4), 0, "nd_pmem: a read of page 4 does not fail");
 	ktap_eq(disk_error(3), EIO, "nd_pmem: a read of page 3 fails");

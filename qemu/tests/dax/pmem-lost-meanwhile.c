@@ -33,8 +33,7 @@ int main(void)
 
 	ktap_begin();
 	m = lost_meanwhile("/sys/bus/nd/drivers/nd_pmem", "namespace0.0", FIRST + META, MOST_PAGES, 30);
-	for (int tries = 0; tries < 500 && access("/dev/pmem0", F_OK); tries++)
-		usleep(10000);
+	wait_for_file("/dev/pmem0", 5);
 	meanwhile_check(m, error_of, MOST_PAGES);
 	ktap_ok(kernel_is_content(), "no complaint of the kernel");
 	return ktap_end();

@@ -40,8 +40,7 @@ int main(void)
 	ktap_eq(error_of(100), 0, "the first can be read");
 	ktap_eq(error_of(200), 0, "the second can be read");
 	ktap_ok(write_to(ND_PMEM "unbind", "namespace0.0") && write_to(ND_PMEM "bind", "namespace0.0"), "unbind and bind");
-	for (int tries = 0; tries < 100 && access("/dev/pmem0", F_OK); tries++)
-		usleep(10000);
+	wait_for_file("/dev/pmem0", 1);
 	ktap_eq(error_of(100), 0, "the first can be read");
 	ktap_eq(error_of(200), 0, "the second can be read");
 	ktap_eq(error_of(300), EIO, "the third cannot");

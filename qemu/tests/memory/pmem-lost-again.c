@@ -41,8 +41,7 @@ int main(void)
 	ktap_eq(lost_error(FILE_NAME, BAD * 4096), EIO, "a read fails");
 	ktap_ok(!umount("/mnt"), "unmount");
 	ktap_ok(write_to(ND_PMEM "unbind", "namespace0.0") && write_to(ND_PMEM "bind", "namespace0.0"), "unbind and bind");
-	for (int tries = 0; tries < 100 && access("/dev/pmem0", F_OK); tries++)
-		usleep(10000);
+	wait_for_file("/dev/pmem0", 1);
 	ktap_ok(!mount("/dev/pmem0", "/mnt", "erofs", MS_RDONLY, "dax=always"), "mount");
 	ktap_eq(lost_error(FILE_NAME, BAD * 4096), EIO, "a read fails");
 	ktap_ok(!umount("/mnt"), "unmount");
