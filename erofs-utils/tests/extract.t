@@ -5,10 +5,11 @@ import os
 import shutil
 import stat
 import struct
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, snapshot  # noqa: E402
+from taplib import FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, run, snapshot  # noqa: E402
 
 tap = Tap()
 ROOT = os.geteuid() == 0
@@ -211,7 +212,47 @@ def setuid_user():
     compare({"root": 0o755, "other": 0o755, "user": 0o6755}, modes(tap.path("user/out")))
 
 
+# A user, who owns the directory of the first argument, exchanges d in it and the symlink l, when there is d/0.
+EXCHANGE = """
+import ctypes, os, sys, time
+os.chdir(sys.argv[1])
+libc = ctypes.CDLL(None)
+print("ready", flush=True)
+end = time.monotonic() + 20
+while time.monotonic() < end and not os.path.exists("d/0"):
+    pass
+while time.monotonic() < end:
+    libc.renameat2(-100, b"d", -100, b"l", 2)
+"""
+
+
+def led_outside():
+    """Root extracts to the directory of a user who would have the files elsewhere."""
+    def fill(top):
+        for n in range(20000):
+            put(f"{top}/d/{n}", b"")
+    img = image("img", fill)
+    os.chmod(tap.scratch, 0o755)
+    os.mkdir(tap.path("victim"))
+    os.makedirs(tap.path("out/d"))
+    os.symlink("../victim", tap.path("out/l"))
+    for name in "out", "out/d":
+        os.chown(tap.path(name), 12345, 12345)
+    with subprocess.Popen(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", sys.executable, "-c", EXCHANGE,
+                           tap.path("out")], stdout=subprocess.PIPE) as user:
+        try:
+            user.stdout.readline()
+            run(FSCK, "--no-preserve-owner", "--extract=" + tap.path("out"), img)
+        finally:
+            user.kill()
+    if os.listdir(tap.path("victim")):
+        raise Wrong(f"{len(os.listdir(tap.path('victim')))} files are in another directory")
+    if os.stat(tap.path("out")).st_uid != 12345:
+        raise Wrong("the user did not get his directory back")
+
+
 if ROOT and shutil.which("setpriv"):
+    tap.check("a user who leads what is extracted elsewhere", led_outside)
     tap.check("file capabilities outlive the owner", capability)
     tap.check("devices that a user can't make, with xattrs and two names", no_devices)
     tap.check("set-user-ID files, with and without their owners", setuid_root)

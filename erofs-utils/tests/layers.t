@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Archives made by GNU tar and bsdtar in each of their formats, sparse files in each of theirs, and
 layers merged: contents are what the maker of the archive packed."""
+import contextlib
 import gzip
 import os
 import random
@@ -11,10 +12,11 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from taplib import FSCK, MKFS, Tap, Wrong, compare, get, must, must_fail, put, snapshot  # noqa: E402
+from taplib import FSCK, HERE, MKFS, Tap, Wrong, compare, get, must, must_fail, put, snapshot  # noqa: E402
 from tarlib import archive, file, header, num, pad, pax  # noqa: E402
 
 tap = Tap()
+OCI = "--oci" in must(MKFS, "--help")
 
 
 def tree(top, names):
@@ -170,22 +172,53 @@ tap.check("sparse files can't be indexed", bad_sparse, "use --tar=f", gnu_sparse
 
 
 # --- layers
-def merged(want, *layers):
-    """Layers from the lowest; each is a list of parts of an archive, with whiteouts as AUFS has them."""
-    images = []
-    for n, parts in enumerate(layers):
-        put(tap.path(f"tar{n}"), archive(*parts))
-        images.append(tap.path(f"layer{n}"))
-        must(MKFS, "--quiet", "--tar=f", "--aufs", "-Enoinline_data", images[-1], tap.path(f"tar{n}"))
-    must(MKFS, "--quiet", "--ovlfs-strip=1", tap.path("img"), *images)
-    devices = [f"--device={i}" for i in images]
-    must(FSCK, "--extract=" + tap.path("out"), *devices, tap.path("img"))
+def extracted(*options):
+    """The extracted tree of the image "img": {name: contents, or None}."""
+    must(FSCK, "--extract=" + tap.path("out"), *options, tap.path("img"))
     got = {}
     for path, dirs, files in os.walk(tap.path("out")):
         for name in dirs + files:
             full = os.path.join(path, name)
             got[os.path.relpath(full, tap.path("out"))] = open(full, "rb").read() if os.path.isfile(full) else None
-    compare(want, got)
+    shutil.rmtree(tap.path("out"))
+    return got
+
+
+@contextlib.contextmanager
+def registry(tars):
+    """An image of these layers in a registry of this machine: its name."""
+    server = subprocess.Popen([sys.executable, os.path.join(HERE, "registry.py"), "layers", *tars], stdout=subprocess.PIPE)
+    try:
+        yield f"127.0.0.1:{server.stdout.readline().decode().strip()}/repo/img:tag"
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def from_registry(want, *layers):
+    """Layers from the lowest; each is a list of parts of an archive, with whiteouts as AUFS has them."""
+    tars = []
+    for n, parts in enumerate(layers):
+        tars.append(tap.path(f"tar{n}"))
+        put(tars[-1], archive(*parts))
+    with registry(tars) as name:
+        must(MKFS, "--quiet", "--oci=f,insecure", tap.path("img"), name)
+    compare(want, extracted())
+
+
+def merged(want, *layers):
+    """They are made one tree from images and, where mkfs.erofs can, from a registry."""
+    if OCI:
+        from_registry(want, *layers)
+        os.unlink(tap.path("img"))
+    images = []
+    for n, parts in enumerate(layers):
+        put(tap.path("tar"), archive(*parts))
+        images.append(tap.path(f"layer{n}"))
+        must(MKFS, "--quiet", "--tar=f", "--aufs", "-Enoinline_data", images[-1], tap.path("tar"))
+    must(MKFS, "--quiet", "--ovlfs-strip=1", tap.path("img"), *images)
+    compare(want, extracted(*(f"--device={i}" for i in images)))
 
 
 D = header("d", type=b"5", mode=0o755)
@@ -198,6 +231,40 @@ tap.check("opaque directory", merged, {"d": None, "d/new": b"2"},
 tap.check("opaque directory in the middle", merged, {"d": None, "d/mid": b"m", "d/new": b"2"},
           [D, file("d/old", b"1")], [D, file("d/.wh..wh..opq"), file("d/mid", b"m")], [D, file("d/new", b"2")])
 tap.check("whiteout, then a file of that name", merged, {"f": b"2"}, [file("f", b"1")], [file(".wh.f")], [file("f", b"2")])
+tap.check("whiteout of the directory before it in one layer", merged, {"d": None, "d/new": b"2"},
+          [D, file("d/old", b"1")], [file(".wh.d"), D, file("d/new", b"2")])
+tap.check("and behind it", merged, {"d": None, "d/new": b"2"},
+          [D, file("d/old", b"1")], [D, file("d/new", b"2"), file(".wh.d")])
+tap.check("and before what is in it, with no entry for it", merged, {"d": None, "d/new": b"2"},
+          [D, file("d/old", b"1")], [file(".wh.d"), file("d/new", b"2")])
+tap.check("opaque mark behind what is in a directory", merged, {"d": None, "d/e": None, "d/e/new": b"2"},
+          [D, file("d/old", b"1"), header("d/e", type=b"5", mode=0o755), file("d/e/old", b"1")],
+          [D, file("d/e/new", b"2"), file("d/.wh..wh..opq")])
+tap.check("opaque root", merged, {"f": b"2"}, [D, file("d/old", b"1"), file("g", b"1")], [file("f", b"2"), file(".wh..wh..opq")])
+tap.check("whiteout beside the file", merged, {"f": b"2"}, [file("f", b"1")], [file("f", b"2"), file(".wh.f")])
+tap.check("whiteout of one of two links", merged, {"g": b"1"}, [file("f", b"1"), header("g", type=b"1", link="f")], [file(".wh.f")])
+tap.check("whiteout of what isn't there", merged, {"f": b"1"}, [file("f", b"1")], [file(".wh.g")])
+tap.check("whiteouts of many names", merged, {"f0": b""}, [file(f"f{n}") for n in range(200)], [file(f".wh.f{n}") for n in range(1, 200)])
+tap.check("a directory in the place of a file, and back", merged, {"d": b"2"},
+          [file("d", b"1")], [file(".wh.d"), D, file("d/new", b"2")], [file(".wh.d"), file("d", b"2")])
+
+
+def attributes_are_replaced():
+    """A directory that several layers have has the extended attributes of the last one."""
+    tars = [tap.path(n) for n in ("tar0", "tar1")]
+    put(tars[0], archive(pax([("SCHILY.xattr.user.a", "1")]), D))
+    put(tars[1], archive(pax([("SCHILY.xattr.user.b", "2")]), D))
+    with registry(tars) as name:
+        must(MKFS, "--quiet", "--oci=f,insecure", tap.path("img"), name)
+    image = get(tap.path("img"))
+    if b"a1" in image or b"b2" not in image:
+        raise Wrong("d has an attribute of the lower layer, or not that of the upper one")
+
+
+if OCI:
+    tap.check("extended attributes of a directory of two layers", attributes_are_replaced)
+    tap.check("a link to what the layer hides at the same time", from_registry, {"g": b"1"},
+              [file("f", b"1")], [header("g", type=b"1", link="f"), file(".wh.f")])
 tap.check("directories are merged", merged, {"d": None, "d/a": b"1", "d/b": b"2"}, [D, file("d/a", b"1")], [D, file("d/b", b"2")])
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A registry that tells lies: registry.py MODE. Prints its port, and serves until it is killed.
-registry.py MODE --digest prints by which digest the image can be asked for."""
+registry.py MODE --digest prints by which digest the image can be asked for.
+registry.py layers TAR... serves an image of these layers, the lowest first."""
 import gzip
 import hashlib
 import io
@@ -20,9 +21,13 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "basic", "nomanifesttype",                             # no lies: asks for a password, leaves out mediaType
          "novariant", "othervariant",                           # a list for arm64, and for arm64/v9
          "gopher",                                              # has its tokens where HTTP is not spoken
-         "broken")                                              # a tarball that ends in the middle
+         "broken",                                              # a tarball that ends in the middle
+         "zstd", "dockerzstd",                                  # layers that say they are by zstd
+         "layers")                                              # an image of several layers
 MODE = sys.argv[1]
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
+TYPES = {"zstd": TAR_TYPE + "+zstd", "dockerzstd": "application/vnd.docker.image.rootfs.diff.tar.zstd"}
 
 
 def layer(name):
@@ -45,16 +50,25 @@ if MODE == "broken":
     GOOD = gzip.compress(gzip.decompress(GOOD)[:1024] + b"x" * 2048, mtime=0)
 
 
+LAYERS = {}
+if MODE == "layers":
+    for path in sys.argv[2:]:
+        with open(path, "rb") as stream:
+            data = gzip.compress(stream.read(), mtime=0)
+        LAYERS[digest_of(data)] = data
+
+
 def manifest():
     """The manifest of one layer, as the mode has it."""
-    described = {"mediaType": "x", "digest": digest_of(GOOD), "size": len(GOOD)}
+    described = {"mediaType": TYPES.get(MODE, "x"), "digest": digest_of(GOOD), "size": len(GOOD)}
     if MODE == "nulldigest":
         described["digest"] = None
     if MODE == "nullmedia":
         described["mediaType"] = None
     if MODE == "nosize":
         del described["size"]
-    said = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [described]}
+    layers = [{"mediaType": TAR_TYPE + "+gzip", "digest": digest, "size": len(data)} for digest, data in LAYERS.items()]
+    said = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": layers or [described]}
     if MODE == "nomanifesttype":
         del said["mediaType"]
     return json.dumps(said).encode()
@@ -114,6 +128,9 @@ class Registry(lies.Liar):
             if asked and MODE in ("part", "hole"):
                 first, last = (int(n) for n in asked.split("=")[1].split("-"))
                 self.answer(GOOD[first:min(last + 1, first + 7)] if MODE == "part" else b"", 206)
+                return
+            if MODE == "layers":
+                self.answer(LAYERS[self.path.rsplit("/", 1)[1]])
                 return
             blob = {"evil": EVIL, "short": GOOD[:-9], "empty": b"", "big": b"A" * 100000}.get(MODE, GOOD)
             self.answer(blob, 206 if MODE == "big" else 200, -1 if MODE == "short" else None)

@@ -40,6 +40,9 @@ for m in evil short empty otherlist; do
 	fails "not what has this digest: $m" "sends something else than sha256:" from $m
 	check "and no image is left: $m" test ! -e "$T/img"
 done
+for m in zstd dockerzstd; do
+	fails "a layer by another compressor: $m" "isn't supported: copy the image" from $m
+done
 fails "a layer without a digest" "no digest" from nulldigest
 fails "no list of manifests" "no manifests found" from manifests
 fails "a manifest without a digest" "failed to get manifest digest" from nullmanifest

@@ -233,7 +233,7 @@ AUFS = ("--aufs",)
 ok("whiteout", is_tree, {"a": b"contents of a\n", "b": (0, 0)}, a, file(".wh.b"), options=AUFS)
 ok("whiteout with data and as a hard link", is_tree, {"b": (0, 0), "c": (0, 0), "a": b"contents of a\n"},
    file(".wh.b", b"data" * 200), a, header(".wh.c", type=b"1", link="a"), options=AUFS)
-ok("whiteout of what is there replaces it", is_tree, {"a": (0, 0)}, a, file(".wh.a"), options=AUFS)
+ok("whiteout of what the layer has itself", is_tree, {"a": b"contents of a\n"}, a, file(".wh.a"), options=AUFS)
 ok("opaque root and directory", is_tree, {"d": None, "d/f": b"1"}, file(".wh..wh..opq"), header("d", **DIR),
    file("d/.wh..wh..opq", b"x" * 600), file("d/f", b"1"), options=AUFS)
 ok("data of AUFS itself", is_tree, {"a": b"contents of a\n"}, header(".wh..wh.plnk/", **DIR),
