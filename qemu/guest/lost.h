@@ -91,4 +91,32 @@ static inline void lost_alone(const char *path, size_t size, int page)
 	ktap_eq(lost_by(path, size, MADV_HUGEPAGE, page), 1, "one page gives SIGBUS with huge pages");
 }
 
+/**
+ * lost_pinned - lose the only page of a file while a pipe has it: two results
+ * @path: of the file, which is in the page cache
+ * @other: the same file, or one that shares its pages
+ *
+ * Who reads the file later gets its bytes, from another page.
+ */
+static inline void lost_pinned(const char *path, const char *other)
+{
+	static char bytes[PAGE_ROOM], got[PAGE_ROOM];
+	uint64_t frame, now;
+	int pipe, fd;
+
+	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	sigbus_catch();
+	frame = file_frame(path);
+	pipe = page_in_pipe(path, 0, bytes);
+	ktap_ok(frame && pipe >= 0 && file_frame(other) == frame, "%s: its page %#llx is in a pipe", path,
+		(unsigned long long)frame);
+	page_poison(frame);	/* it's in use: EBUSY */
+	now = sigbus_came() ? 0 : file_frame(other);
+	fd = open(other, O_RDONLY);
+	ktap_ok(now && now != frame && pread(fd, got, PAGE_ROOM, 0) > 0 && !memcmp(got, bytes, getpagesize()),
+		"%s: who reads it gets another one: %#llx", other, (unsigned long long)now);
+	close(fd);
+	close(pipe);
+}
+
 #endif /* LOST_H */
