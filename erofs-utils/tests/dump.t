@@ -118,6 +118,8 @@ once()
 	[ "$(untouched "$T/twice.img" "$T/once.img")" = $((2 * (200704 + 1048576))) ] && [ "$(untouched "$T/twice.img" "$T/chunks.img")" = $((2 * 200704 + 1048576)) ]
 }
 check "sharing: files that an image stores once, and holes, are no copies" once
+small_blocks() { mkimg --fingerprint -b1024 "$T/small.img" "$T/once" && [ "$(untouched "$T/small.img" "$T/small.img")" = 0 ]; }
+check "sharing: memory maps no blocks of 1 KiB" small_blocks
 ids()
 {
 	"$DUMP" --sharing "$T/a.img" "$T/b.img" "$T/c.img" > "$T/text" && cat "$T/text" &&

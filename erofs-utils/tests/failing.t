@@ -46,6 +46,12 @@ for o in --fingerprint "-zlz4 --fingerprint"; do
 done
 check "each of the reads fails, once: rebuild" each FAILPREAD "$T/img" "$MKFS" --quiet -T1 -Uclear --fingerprint "$T/img" "$T/in.img" "$T/in2.img"
 check "each of the reads fails, once: fsck.erofs" each FAILPREAD - "$FSCK" --fingerprint "$T/in.img"
+extracted() { rm -rf "$T/x" && "$FSCK" "--extract=$T/x" "$T/packed.img" && tar -C "$T/x" --sort=name -cf "$T/img" .; }
+mkimg -zlz4 -Eall-fragments "$T/packed.img" "$T/s" || bail "no image with fragments"
+export -f extracted
+export FSCK T
+check "each of the reads fails, once: fsck.erofs --extract, fragments" each FAILPREAD "$T/img" bash -c extracted
+check "each of the reads fails, once: dump.erofs --cat, a fragment" each FAILPREAD - "$DUMP" --cat --path=/d/c "$T/packed.img"
 check "each of the reads fails, once: dump.erofs --fingerprint" each FAILPREAD - "$DUMP" --fingerprint "$T/in.img"
 check "each of the reads fails, once: dump.erofs --sharing" each FAILPREAD - "$DUMP" --sharing "$T/in.img" "$T/in2.img"
 done_testing

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import (CHUNK, COMPAT, DEVT, FRAGMENTS, FULL, INCOMPAT, METABOX, METABOX_BIT, PACKED,  # noqa: E402
-                      PREFIXES, SB, Image)
+                      PREFIXES, SB, XATTR, Image)
 from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
 
 tap = Tap()
@@ -236,6 +236,47 @@ def copied():
     must_fail("on device 1", MKFS, "--quiet", "--clean=data", "--fingerprint", device, tap.path("new"), tap.path("forged"))
 
 
+def shared_directories():
+    """Directories that have the same blocks: few bytes with many names."""
+    for n in range(300):
+        os.makedirs(tap.path(f"tree/d{n}"))
+    for n in range(5000):
+        os.mknod(tap.path(f"tree/d0/a-name-of-some-length-{n}"))
+    im = make("-Enoinline_data")
+    large = im.inode("d0")
+    for n in range(1, 300):
+        inode = im.inode(f"d{n}")
+        im.set_layout(inode, large.layout)
+        im.put("I", inode.u_at, large.block)
+        im.put("I", inode.size_at, large.size)
+    im.save(tap.path("forged"))
+    for tool, *args in (DUMP, "-S"), (DUMP, "--sharing"), (MKFS, "--quiet", tap.path("new")):
+        must_fail("are larger than the image", tool, *args, tap.path("forged"), timeout=20)
+
+
+def overlapping_xattrs():
+    """Shared xattrs whose records overlap have more values than the image has bytes."""
+    tree(**{f"f{n}": b"" for n in range(20)})
+    for n in range(20):
+        os.setxattr(tap.path(f"tree/f{n}"), "user.large", b"v" * 3000)
+    im = make("-x1")
+    start = im.get("I", XATTR) * im.block
+    size = 3000
+    shared = [im.inode(f"f{n}") for n in range(20)]
+    if any(i.icount != 2 for i in shared):
+        raise Wrong("the xattrs are not shared")
+    # records of 4 bytes and a name of 1, each within the value of the one before
+    step = 16
+    for n, inode in enumerate(shared):
+        at = start + n * step
+        im.write(at, struct.pack("<BBHB", 1, 1, size, 97 + n))
+        im.put("I", inode.xattrs + 12, n * step // 4)
+    im.save(tap.path("forged"))
+    must_fail("are larger than the image", MKFS, "--quiet", tap.path("new"), tap.path("forged"))
+
+
+tap.check("directories that have the same blocks", shared_directories)
+tap.check("shared xattrs that overlap", overlapping_xattrs)
 tap.check("encoded extents without 48BIT", extents)
 tap.check("block addresses of 48 bits without 48BIT", high_address)
 tap.check("a packed inode that has a name", packed)

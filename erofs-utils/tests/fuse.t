@@ -11,20 +11,29 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import PLAIN, Image    # noqa: E402
-from taplib import MKFS, Tap, Wrong, compare, get, must, must_fail, put, snapshot  # noqa: E402
+from taplib import MKFS, Tap, Wrong, compare, get, must, must_fail, put, run, snapshot  # noqa: E402
 
 tap = Tap()
 FUSE = os.environ.get("EROFSFUSE", os.path.join(os.path.dirname(MKFS), "../fuse/erofsfuse"))
 
 
-def mounted(function, *options, forge=None):
+def unmount(path):
+    """Unmount what a process that ends may still use."""
+    end = time.monotonic() + 20
+    while run("umount", path)[0]:
+        if time.monotonic() > end:
+            raise Wrong(f"{path} is busy")
+        time.sleep(0.1)
+
+
+def mounted(function, *options, forge=None, fuse=()):
     os.makedirs(tap.path("mnt"))
     must(MKFS, "--quiet", *options, tap.path("img"), tap.path("dir"))
     if forge:
         im = Image(tap.path("img"))
         forge(im)
         put(tap.path("img"), im.data)
-    must(FUSE, tap.path("img"), tap.path("mnt"))
+    must(FUSE, *fuse, tap.path("img"), tap.path("mnt"))
     try:
         function(tap.path("dir"), tap.path("mnt"))
     finally:
@@ -65,6 +74,58 @@ def large(number):
                 raise Wrong(f"{n} of {number} names in 40 s")
 
     mounted(check)
+
+
+def listed(number):
+    """All names, each once; 4 times as many took 16 times as long."""
+    for name, names in ("few", number), ("many", 4 * number):
+        os.makedirs(tap.path("dir/" + name))
+        for n in range(names):
+            path = tap.path(f"dir/{name}/{n}")
+            if n % 30000:   # fewer than an inode can have
+                os.link(tap.path(f"dir/{name}/{n - n % 30000}"), path)
+            else:
+                put(path, b"")
+
+    def check(_, got):
+        taken = []
+        for name, names in ("few", number), ("many", 4 * number):
+            start = time.monotonic()
+            if sorted(os.listdir(f"{got}/{name}"), key=int) != [str(n) for n in range(names)]:
+                raise Wrong("the names are others")
+            taken.append(time.monotonic() - start)
+        if taken[1] > 9 * taken[0] + 0.5:
+            raise Wrong(f"{taken[0]:.1f} s for {number} names, {taken[1]:.1f} s for 4 times as many")
+
+    mounted(check)
+
+
+def others():
+    """Who is let in by allow_other reads what he may; nobody writes."""
+    put(tap.path("dir/secret"), b"secret")
+    put(tap.path("dir/open"), b"open")
+    os.chmod(tap.path("dir/secret"), 0o600)
+    os.chmod(tap.path("dir/open"), 0o644)
+    os.chmod(tap.scratch, 0o755)
+
+    def check(_, got):
+        user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+        must(*user, "cat", got + "/open")
+        must_fail("Permission denied", *user, "cat", got + "/secret")
+        must_fail("Read-only", "touch", got + "/new")
+        if get(got + "/secret") != b"secret":
+            raise Wrong("root may read it")
+
+    mounted(check, fuse=("-o", "allow_other"))
+
+
+def wrong_options():
+    put(tap.path("dir/f"), b"")
+    must(MKFS, "--quiet", tap.path("img"), tap.path("dir"))
+    os.makedirs(tap.path("mnt"))
+    for option in "--offset=4096x", "--offset=4k", "--offset=", "--offset=-4096", f"--offset={1 << 64}", "--dbglevel=x":
+        must_fail("invalid number", FUSE, option, tap.path("img"), tap.path("mnt"))
+    must_fail("unexpected argument: more", FUSE, tap.path("img"), tap.path("mnt"), "more")
 
 
 def first_nid():
@@ -140,7 +201,7 @@ def no_room():
         finally:
             must("umount", tap.path("mnt"))
     finally:
-        must("umount", tap.path("tmp"))
+        unmount(tap.path("tmp"))
 
 
 def read_for(seconds, data):
@@ -182,11 +243,13 @@ for options in (), ("-zlz4", "-Eall-fragments,dedupe"), ("-b512", "-zdeflate", "
     else:
         tap.skip("all is there", "no /dev/fuse, not root, no right to mount, or no erofsfuse")
 for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid is 0", first_nid), ("a symlink of 1 GiB", huge_symlink), \
-        ("no room for what is decompressed", no_room):
+        ("no room for what is decompressed", no_room), ("directories of 100,000 and 400,000 names are listed", listed, 100000), \
+        ("permissions of others", others):
     if probe:
         tap.check(*what)
     else:
         tap.skip(what[0], "no /dev/fuse, not root, no right to mount, or no erofsfuse")
 if os.path.exists(FUSE):
+    tap.check("options that are no numbers, and arguments too many", wrong_options)
     tap.check("an exit status of 0 says that it is mounted", not_mounted)
 tap.done()

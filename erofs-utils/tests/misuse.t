@@ -429,6 +429,88 @@ def no_epoch():
 tap.check("an empty time", no_epoch)
 
 
+# --- what is taken as it is written, or refused
+def is_refused(regex, *args):
+    sources()
+    must_fail(regex, MKFS, "--quiet", *args, tap.path("new"), tap.path("dir"))
+    if os.path.lexists(tap.path("new")):
+        raise Wrong("there is an output file")
+
+
+HELP = must(MKFS, "--help")
+for word in [f"-T{n}" for n in (1 << 63, -(1 << 63) - 1, (1 << 64) + 5, -(1 << 64) + 1)] + ["--chunksize=1", "--chunksize=4294971392"] + \
+        [o for o in ("-zlzma,lc=", "-zlzma,lc=4294967296", "-zlzma,lc=4,lp=4", "-zlzma,pb=5", "-zlzma,9,dictsize=9,bogus=1", "-zlz4hc,xlevel=9")
+         if "lzma" in HELP or "lz4hc" in o]:
+    tap.check(f"refused: {word}", is_refused, "invalid|must be|unknown|takes|failed|lc and lp|too|unsupported", word)
+tap.check("refused: hints that are a directory", is_refused, "failed to read compress hints", "-zlz4", "--compress-hints=/")
+if "--oci" in HELP:
+    for word in "insecure=no", "notinsecure", "layer=", "layer=1x", "layer=1k", "layer=4294967296":
+        tap.check(f"refused: --oci=f,{word}", is_refused, "invalid --oci", f"--oci=f,{word}")
+if "--s3" in HELP:
+    for word in "sig=42", "urlstyle=pathX", "xsig=2":
+        tap.check(f"refused: --s3=host,{word}", is_refused, "invalid", f"--s3=host,{word}")
+
+
+def same_image(one, other):
+    sources()
+    must(MKFS, "--quiet", "-T1", "-Uclear", *one, tap.path("new"), tap.path("dir"))
+    must(MKFS, "--quiet", "-T1", "-Uclear", *other, tap.path("new2"), tap.path("dir"))
+    if get(tap.path("new")) != get(tap.path("new2")):
+        raise Wrong("the images are different ones")
+
+
+tap.check("bits of features", same_image, ("-zlz4", "--zfeature-bits=20"), ("-zlz4", "-Efragments,dedupe"))
+tap.check("fragments without all-fragments", same_image, ("-zlz4", "-Efragments,^all-fragments"), ("-zlz4", "-Efragments"))
+if "lzma" in HELP:
+    tap.check("a dictionary behind the level", same_image, ("-zlzma,9,dictsize=65536",), ("-zlzma,level=9,dictsize=65536",))
+
+
+def other_size_in_hints():
+    """A size that can't be is that of -C; the algorithm of the line stays."""
+    put(tap.path("hints"), b"5000 1 f0\n")
+    put(tap.path("hints2"), b"4096 1 f0\n")
+    for n in range(3):
+        put(tap.path(f"dir/f{n}"), b"%d" % n * 50000)
+    for hints in "hints", "hints2":
+        must(MKFS, "--quiet", "-T1", "-Uclear", "-zlz4:deflate", "--compress-hints=" + tap.path(hints), tap.path(hints + ".img"), tap.path("dir"))
+    if get(tap.path("hints.img")) != get(tap.path("hints2.img")):
+        raise Wrong("the images are different ones")
+
+
+tap.check("compress hints with a size that can't be", other_size_in_hints)
+
+
+def dangling(where):
+    """Both would be one file."""
+    sources()
+    os.symlink("new" if where == "blob" else "blob", tap.path(where))
+    must_fail("symlink to what isn't there", MKFS, "--quiet", "--chunksize=4096", "--blobdev=" + tap.path("blob"), tap.path("new"), tap.path("dir"))
+    if os.path.exists(tap.path("new")) or os.path.exists(tap.path("blob")):
+        raise Wrong("there is an output file")
+
+
+for where in "blob", "new":
+    tap.check(f"{where} is a symlink to nothing", dangling, where)
+
+
+def no_temporary_files():
+    for n in range(9):
+        put(tap.path(f"dir/f{n}"), b"%d" % n * 5000)
+    must(MKFS, "--quiet", "-zlz4", "-Eall-fragments", tap.path("img"), tap.path("dir"))
+    must_fail("temporary file in /nonexistent .TMPDIR.", "env", "TMPDIR=/nonexistent", DUMP, "--sharing", tap.path("img"), tap.path("img"))
+
+
+tap.check("no directory for temporary files", no_temporary_files)
+
+
+def full_output():
+    sources()
+    must(MKFS, "--quiet", "--fingerprint", tap.path("img"), tap.path("dir"))
+    must_fail("failed to write the output", "sh", "-c", 'exec "$0" --fingerprint "$1" > /dev/full', FSCK, tap.path("img"))
+
+
+tap.check("fsck.erofs to a full device", full_output)
+
 def behind(source, *args):
     """The image is the same with --offset, and what is before it stays, also if mkfs.erofs fails."""
     sources()
