@@ -118,6 +118,13 @@ once()
 	[ "$(untouched "$T/twice.img" "$T/once.img")" = $((2 * (200704 + 1048576))) ] && [ "$(untouched "$T/twice.img" "$T/chunks.img")" = $((2 * 200704 + 1048576)) ]
 }
 check "sharing: files that an image stores once, and holes, are no copies" once
+hole()
+{
+	mkdir "$T/hole" && head -c 8192 /dev/urandom > "$T/hole/f" && truncate -s 1M "$T/hole/f" && head -c 4096 /dev/urandom >> "$T/hole/f" || return 1
+	mkimg --chunksize=4096 "$T/hole.img" "$T/hole" && "$DUMP" -e --path=/f "$T/hole.img" > "$T/extents" || return 1
+	grep -Eq "8192\.\. *12288 \| *4096 : +0\.\. +0 \| +0" "$T/extents"
+}
+check "a hole of a file in chunks has no address" hole
 small_blocks() { mkimg --fingerprint -b1024 "$T/small.img" "$T/once" && [ "$(untouched "$T/small.img" "$T/small.img")" = 0 ]; }
 check "sharing: memory maps no blocks of 1 KiB" small_blocks
 ids()
