@@ -511,6 +511,7 @@ def full_output():
 
 tap.check("fsck.erofs to a full device", full_output)
 
+
 def behind(source, *args):
     """The image is the same with --offset, and what is before it stays, also if mkfs.erofs fails."""
     sources()

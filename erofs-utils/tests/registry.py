@@ -59,7 +59,7 @@ if MODE == "layers":
 
 
 def manifest():
-    """The manifest of one layer, as the mode has it."""
+    """The manifest of one layer, as the mode has it, or of all that were given."""
     described = {"mediaType": TYPES.get(MODE, "x"), "digest": digest_of(GOOD), "size": len(GOOD)}
     if MODE == "nulldigest":
         described["digest"] = None

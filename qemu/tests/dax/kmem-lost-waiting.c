@@ -12,15 +12,7 @@
  */
 #include <sys/wait.h>
 
-/* memory blocks of 128 MiB */
-#define DATA	(128UL << 20)
-#include "devdax.h"
-#include "lost.h"
-
-#define FILE_NAME	"/mnt/data.65536"
-#define START		(640UL << 20)
-#define BLOCK		"/sys/devices/system/memory/memory5/state"
-#define BAD		3
+#include "kmem.h"
 
 /*
  * Put a page of the block into a pipe, which keeps it from going offline; not one close to @other.
@@ -48,21 +40,13 @@ static int page_of_block_in_pipe(int64_t other)
 
 int main(void)
 {
-	int64_t place = 0;
 	int pipe, status;
+	int64_t place;
 	pid_t offline, lose;
 	char page[4096];
 
 	ktap_begin();
-	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
-	ktap_ok(!mount("/dev/harness/blk0", "/mnt", "erofs", MS_RDONLY, NULL) && (place = place_of(FILE_NAME)) > 0 &&
-		!umount("/mnt"), "find where a file is");
-	ktap_ok(!fill(), "write an image and an info block");
-	driver(BUS_ND "nd_pmem/unbind", "namespace0.0");
-	driver(BUS_ND "nd_pmem/bind", "namespace0.0");
-	ktap_ok(image_can_be_mapped() && is_bound("device_dax"), "it is a DAX device, of device_dax");
-	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "kmem/new_id", "dax0.0") && is_bound("kmem"), "give it to kmem");
-	write_to(BLOCK, "online_movable");
+	place = kmem_begin();
 	pipe = page_of_block_in_pipe(START + place);
 	ktap_ok(pipe >= 0, "a page of it is in a pipe");
 	offline = fork();
@@ -79,12 +63,6 @@ int main(void)
 	ktap_eq(read(pipe, page, sizeof(page)), 4096, "read the page");
 	ktap_ok(waitpid(offline, &status, 0) == offline && !status, "which it does then");
 	waitpid(lose, &status, 0);
-	ktap_ok(!driver(BUS_DAX "kmem/unbind", "dax0.0") && !driver(BUS_DAX "device_dax/bind", "dax0.0"), "give it to device_dax");
-	ktap_ok(devdax_fill(), "write the image again");
-	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0"), "give it to fsdev_dax");
-	ktap_ok(!mount(NODE, "/mnt", "erofs", MS_RDONLY, NULL), "mount");
-	ktap_eq(lost_error(FILE_NAME, (BAD - 1) * 4096), 0, "a read of another page does not fail");
-	ktap_eq(lost_error(FILE_NAME, BAD * 4096), EIO, "a read of the lost page fails");
-	ktap_ok(!umount("/mnt"), "unmount");
+	kmem_check();
 	return ktap_end();
 }
