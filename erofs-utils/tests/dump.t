@@ -259,6 +259,22 @@ fails "no such image: fsck" "No such file" "$FSCK" --fingerprint "$T/nope"
 fails "fsck takes no name" "doesn't allow an argument" "$FSCK" --fingerprint=user.fp "$T/a.img"
 fails "a domain whose image has no name" "an image without a name" "$DUMP" --domain="x=$T/a.img,,$T/b.img"
 fails "--cat with -e" "incompatible" "$DUMP" --cat -e --nid=0 "$T/a.img"
+fails "--cat of a directory" "shows regular files and symlinks, and a directory" "$DUMP" --cat --path=/ "$T/a.img"
+fails "--ls of a file" "failed to list directory contents: .*Not a directory" "$DUMP" --ls --path=/f "$T/o/a.fp"
+linked()
+{
+	rm -rf "$T/links"
+	mkdir "$T/links" && head -c 100000 /dev/zero | tr '\0' x > "$T/links/a" && ln "$T/links/a" "$T/links/b" &&
+		ln "$T/links/a" "$T/links/c" && mkimg "$T/l.img" "$T/links" && "$DUMP" -S "$T/l.img" > "$T/out" &&
+		grep -Eq "total file size: +100000 Bytes" "$T/out" &&
+		grep -Eq "total original file size: +100000 Bytes" "$T/out"
+}
+check "bytes of a file with three names count once" linked
+ratio()
+{
+	"$FSCK" -p "$T/l.img" > "$T/out" 2>&1 && grep -qx "Compression ratio: [0-9.]*(%)" "$T/out"
+}
+check "fsck.erofs -p prints the ratio" ratio
 fails "a domain without a name" "NAME=IMAGE" "$DUMP" --domain="=$T/a.img"
 fails "--sharing and --fingerprint" "works with" "$DUMP" --sharing --fingerprint "$T/a.img"
 mkimg -zlz4 "$T/z.img" "$T/small" 2> /dev/null

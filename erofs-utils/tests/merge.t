@@ -69,6 +69,28 @@ def overlay_whiteouts(strip):
         equal(f"{d} is marked", ORIGIN in os.listxattr(at(d)), not strip)
 
 
+def origin_of_a_source(strip):
+    """A directory that has an origin keeps it, once."""
+    img = image("img", pax([("SCHILY.xattr." + ORIGIN, "abc")]), header("d", **DIR), header("d/w", type=b"3", mode=0),
+                options=["--ovlfs-strip"] if strip else [])
+    src = out(img)("")
+    if not strip:
+        must(MKFS, "--quiet", tap.path("img"), src)     # a directory as the source
+    at = out(img)
+    equal("xattrs", [(n, os.getxattr(at("d"), n)) for n in os.listxattr(at("d"))], [] if strip else [(ORIGIN, b"abc")])
+
+
+def opaque_file():
+    """Only directories can hide something: the xattr of others says nothing, and stays."""
+    opaque = pax([("SCHILY.xattr." + OPAQUE, "y")])
+    low = image("low", file("f", b"1"), header("d", **DIR), file("d/x", b"x"))
+    at = merge(low, image("up", opaque, file("f", b"2"), opaque, file("d", b"3"), options=["--aufs"]))
+    for name, data in ("f", b"2"), ("d", b"3"):
+        with open(at(name), "rb") as f:
+            equal(name, f.read(), data)
+        equal(f"xattr of {name}", os.listxattr(at(name)), [OPAQUE])
+
+
 def owners_overflow():
     os.makedirs(tap.path("tree"))
     with open(tap.path("tree/f"), "wb") as f:
@@ -194,6 +216,9 @@ tap.check("fsck.erofs extracts an xattr without a value, and those behind it", e
 tap.check("a hard link to a file in the directory that it replaces", link_replaces_directory)
 tap.check("whiteouts of overlayfs", overlay_whiteouts, False)
 tap.check("whiteouts of overlayfs, stripped", overlay_whiteouts, True)
+tap.check("files that are marked opaque", opaque_file)
+tap.check("an origin that is there already", origin_of_a_source, False)
+tap.check("an origin that is there already, stripped", origin_of_a_source, True)
 tap.check("owners that overflow", owners_overflow)
 tap.check("owners that are moved back", owners_moved_back)
 tap.check("modes that images cannot be sources of", modes_without_data)

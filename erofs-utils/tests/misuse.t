@@ -439,9 +439,39 @@ def is_refused(regex, *args):
 
 HELP = must(MKFS, "--help")
 for word in [f"-T{n}" for n in (1 << 63, -(1 << 63) - 1, (1 << 64) + 5, -(1 << 64) + 1)] + ["--chunksize=1", "--chunksize=4294971392"] + \
-        [o for o in ("-zlzma,lc=", "-zlzma,lc=4294967296", "-zlzma,lc=4,lp=4", "-zlzma,pb=5", "-zlzma,9,dictsize=9,bogus=1", "-zlz4hc,xlevel=9")
+        ["-Efragments=k", "-Efragments=-18446744073709547520", "-zlz4,k", "--max-extent-bytes=k", "--MZ=", "--MZ=d", "--MZ=idx"] + \
+        [o for o in ("-zlzma,dictsize=", "-zlzma,dictsize=k", "-zlzma,dictsize=-18446744073709486080", "-zlzma,lc=", "-zlzma,lc=4294967296", "-zlzma,lc=4,lp=4", "-zlzma,pb=5", "-zlzma,9,dictsize=9,bogus=1", "-zlz4hc,xlevel=9")
          if "lzma" in HELP or "lz4hc" in o]:
     tap.check(f"refused: {word}", is_refused, "invalid|must be|unknown|takes|failed|lc and lp|too|unsupported", word)
+
+
+def aligned(blocks):
+    """The device's size is a multiple of what was asked for, and of no more."""
+    sources()
+    must(MKFS, "--quiet", tap.path("img"), tap.path("dir"))
+    used = os.path.getsize(tap.path("img")) // 4096
+    must(MKFS, "--quiet", f"--fsalignblks={blocks}", tap.path("new"), tap.path("dir"))
+    if os.path.getsize(tap.path("new")) != -(-used // blocks) * blocks * 4096:
+        raise Wrong(f"{os.path.getsize(tap.path('new'))} bytes, and {used} blocks are used")
+    must(FSCK, tap.path("new"))
+
+
+for blocks in 1, 7, 10, 64:
+    tap.check(f"the size is a multiple of {blocks} blocks", aligned, blocks)
+
+
+def ended(*args):
+    """Files of /proc and /sys have other sizes than contents: one message that says so, and no output."""
+    top = "/sys/kernel/mm/transparent_hugepage"
+    if not os.path.isdir(top):
+        return
+    rc, said = run(MKFS, "--quiet", *args, tap.path("new"), top)
+    if rc != 1 or not re.search("ended before its [0-9]+ bytes: it has become shorter", said) or os.path.exists(tap.path("new")):
+        raise Wrong(f"exit status {rc}:\n{said}")
+
+
+for args in ((), ("--chunksize=4096",), ("--fingerprint",), ("--dedupe-files", "--fingerprint"), ("-zlz4",), ("-zlz4", "--fingerprint")):
+    tap.check("a file without as many bytes as its size: " + " ".join(args), ended, *args)
 tap.check("refused: hints that are a directory", is_refused, "failed to read compress hints", "-zlz4", "--compress-hints=/")
 if "--oci" in HELP:
     for word in "insecure=no", "notinsecure", "layer=", "layer=1x", "layer=1k", "layer=4294967296":
@@ -460,6 +490,8 @@ def same_image(one, other):
 
 
 tap.check("bits of features", same_image, ("-zlz4", "--zfeature-bits=20"), ("-zlz4", "-Efragments,dedupe"))
+tap.check("the last --MZ", same_image, ("--MZ", "--MZ=i"), ("--MZ=i",))
+tap.check("the last --MZ is none", same_image, ("--MZ=id", "--MZ=0"), ())
 tap.check("fragments without all-fragments", same_image, ("-zlz4", "-Efragments,^all-fragments"), ("-zlz4", "-Efragments"))
 if "lzma" in HELP:
     tap.check("a dictionary behind the level", same_image, ("-zlzma,9,dictsize=65536",), ("-zlzma,level=9,dictsize=65536",))
