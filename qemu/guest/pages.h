@@ -39,11 +39,11 @@ static inline uint64_t page_frame(const volatile void *address)
 	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
 }
 
-/* The page frame of the first page of a file that can be mapped, or 0 */
-static inline uint64_t file_frame(const char *path)
+/* The page frame of page @n of a file that can be mapped, or 0 */
+static inline uint64_t file_frame_at(const char *path, int n)
 {
 	int fd = open(path, O_RDONLY);
-	volatile char *p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
+	volatile char *p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, (off_t)n * getpagesize());
 	uint64_t frame = 0;
 
 	if (p != MAP_FAILED) {
@@ -53,6 +53,12 @@ static inline uint64_t file_frame(const char *path)
 	}
 	close(fd);
 	return frame;
+}
+
+/* That of its first page */
+static inline uint64_t file_frame(const char *path)
+{
+	return file_frame_at(path, 0);
 }
 
 /**
