@@ -91,6 +91,37 @@ def opaque_file():
         equal(f"xattr of {name}", os.listxattr(at(name)), [OPAQUE])
 
 
+def built_onto(hides, options):
+    """What a layer hides stays hidden if another one is built onto it, which has a directory there."""
+    low = image("low", header("d", **DIR), file("d/old", b"1"))
+    up = image("up", *hides, options=["--aufs", *options])
+    tar = tap.path("more.tar")
+    with open(tar, "wb") as f:
+        f.write(archive(header("d", **DIR), file("d/new", b"2")))
+    must(MKFS, "--quiet", "--tar=f", "--aufs", "--incremental=data", *options, up, tar)
+    at = merge(low, up)
+    equal("d", os.listdir(at("d")), ["new"])
+    equal("xattrs of d", os.listxattr(at("d")), [OPAQUE])
+
+
+def whiteout_without_entry():
+    """A directory that the second archive does not name keeps its xattrs, and a root its room for more."""
+    up = image("up", pax([("SCHILY.xattr.user.a", "1")]), header("d", **DIR), file("d/old", b"1"),
+               options=["--aufs", "--root-xattr-isize=512"])
+    tar = tap.path("more.tar")
+    for names in ["d/.wh..wh..opq", "d/new"], [".wh..wh..opq", "f"]:
+        with open(tar, "wb") as f:
+            f.write(archive(*[file(n, b"") for n in names]))
+        must(MKFS, "--quiet", "--tar=f", "--aufs", "--incremental=data", up, tar)
+        if names[1] == "d/new":
+            at = out(up)
+            equal("d", os.listdir(at("d")), ["new"])
+            equal("xattrs of d", {n: os.getxattr(at("d"), n) for n in os.listxattr(at("d"))}, {"user.a": b"1", OPAQUE: b"y"})
+    said = must(DUMP, "--path=/", up)
+    if "Xattr size: 512" not in said:
+        raise Wrong(said)
+
+
 def owners_overflow():
     os.makedirs(tap.path("tree"))
     with open(tap.path("tree/f"), "wb") as f:
@@ -217,6 +248,11 @@ tap.check("a hard link to a file in the directory that it replaces", link_replac
 tap.check("whiteouts of overlayfs", overlay_whiteouts, False)
 tap.check("whiteouts of overlayfs, stripped", overlay_whiteouts, True)
 tap.check("files that are marked opaque", opaque_file)
+for options in [], ["-Enoinline_data", "-E48bit"]:
+    for what, hides in (("a whiteout", [file(".wh.d", b"")]), ("a file", [file("d", b"3")]),
+                        ("an opaque directory", [header("d", **DIR), file("d/.wh..wh..opq", b"")])):
+        tap.check(f"a layer that is built onto one with {what} {' '.join(options)}", built_onto, hides, options)
+tap.check("whiteouts in directories that no entry names", whiteout_without_entry)
 tap.check("an origin that is there already", origin_of_a_source, False)
 tap.check("an origin that is there already, stripped", origin_of_a_source, True)
 tap.check("owners that overflow", owners_overflow)
