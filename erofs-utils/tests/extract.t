@@ -251,7 +251,25 @@ def led_outside():
         raise Wrong("the user did not get his directory back")
 
 
+
+def onto_root():
+    """--extract=/, in a directory that is the root of the process: / keeps its mode."""
+    root = tap.path("root")
+    os.mkdir(root, 0o755)
+    img = image("img", lambda top: put(top + "/etc/new", b"1"))
+    for path in [FSCK] + [w for w in must("ldd", FSCK).split() if w.startswith("/")]:
+        os.makedirs(root + os.path.dirname(path), exist_ok=True)
+        shutil.copy(path, root + path)
+    shutil.copy(img, root + "/img")
+    child = subprocess.run([FSCK, "--extract=/", "--force", "/img"], preexec_fn=lambda: os.chroot(root),
+                           capture_output=True, text=True, check=False)
+    mode = stat.S_IMODE(os.stat(root).st_mode)
+    if child.returncode or mode != 0o755 or get(root + "/etc/new") != b"1":
+        raise Wrong(f"exit status {child.returncode}, / has mode {mode:o}:\n{child.stderr}")
+
+
 if ROOT and shutil.which("setpriv"):
+    tap.check("onto the root directory", onto_root)
     tap.check("a user who leads what is extracted elsewhere", led_outside)
     tap.check("file capabilities outlive the owner", capability)
     tap.check("devices that a user can't make, with xattrs and two names", no_devices)
