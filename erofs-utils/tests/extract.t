@@ -3,6 +3,7 @@
 """fsck.erofs --extract onto what is there: nothing else is written to, and what is made is what the image says."""
 import os
 import shutil
+import signal
 import stat
 import struct
 import subprocess
@@ -15,12 +16,12 @@ tap = Tap()
 ROOT = os.geteuid() == 0
 
 
-def image(name, fill):
+def image(name, fill, *options):
     """An image of what @fill puts into a directory."""
     top = tap.path(name + ".d")
     os.mkdir(top)
     fill(top)
-    must(MKFS, "--quiet", tap.path(name), top)
+    must(MKFS, "--quiet", *options, tap.path(name), top)
     return tap.path(name)
 
 
@@ -252,6 +253,38 @@ def led_outside():
 
 
 
+def interrupted(sig):
+    """A directory that was there has its owner and mode again when a signal has ended extraction."""
+    img = image("img", lambda top: [put(top + f"/d/f{n}", b"%d" % n) for n in range(4000)])
+    out = tap.path("out")
+    os.makedirs(out + "/d")
+    os.chmod(out, 0o2775)
+    before = os.stat(out)
+    child = subprocess.Popen([FSCK, "--extract=" + out, "--force", img], stderr=subprocess.DEVNULL)
+    while not os.listdir(out + "/d") and child.poll() is None:
+        pass
+    child.send_signal(sig)
+    status, after = child.wait(timeout=20), os.stat(out)
+    if status != -sig or (after.st_mode, after.st_uid, after.st_gid) != (before.st_mode, before.st_uid, before.st_gid):
+        raise Wrong(f"exit status {status}, mode {after.st_mode:o}, owner {after.st_uid}:{after.st_gid}")
+
+
+def names_of_root():
+    img = image("img", linked)
+    for name in "/", "/.", "//", "/..", "/proc/self/root":
+        must_fail("must be used together with --force", FSCK, "--extract=" + name, img)
+
+
+def long_path():
+    """What --path names is the beginning of what is compared, which has to fit."""
+    img = image("img", lambda top: put(top + "/d/" + "f" * 200, b"1"), "--fingerprint")
+    os.makedirs(tap.path("out"), 0o755)
+    must_fail("too long", FSCK, "--fingerprint", "--extract=" + tap.path("out"), "--path=" + "/" * 3990 + "d", img)
+    if stat.S_IMODE(os.stat(tap.path("out")).st_mode) != 0o755:
+        raise Wrong(oct(os.stat(tap.path("out")).st_mode))
+
+
+
 def onto_root():
     """--extract=/, in a directory that is the root of the process: / keeps its mode."""
     root = tap.path("root")
@@ -275,6 +308,10 @@ if ROOT and shutil.which("setpriv"):
     tap.check("devices that a user can't make, with xattrs and two names", no_devices)
     tap.check("set-user-ID files, with and without their owners", setuid_root)
     tap.check("set-user-ID files, extracted by another user", setuid_user)
+for sig in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+    tap.check(f"a directory after {sig.name}", interrupted, sig)
+tap.check("names of the root directory", names_of_root)
+tap.check("a path that is too long to be compared", long_path)
 tap.check("default ACLs do not get at what is extracted later", default_acl)
 tap.check("xattrs of a read-only file with two names", user_xattrs)
 tap.done()
