@@ -61,6 +61,27 @@ static inline uint64_t file_frame(const char *path)
 	return file_frame_at(path, 0);
 }
 
+/* Where errors are reported; debugfs has to be mounted. */
+static inline int page_errors_open(void)
+{
+	return open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
+}
+
+/**
+ * page_error - report an error in a page of memory, and say nothing
+ * @fd: of page_errors_open()
+ * @frame: page frame number
+ *
+ * Return: 0 if the kernel dealt with it, or errno.
+ */
+static inline int page_error(int fd, uint64_t frame)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%#llx", (unsigned long long)frame);
+
+	return write(fd, text, len) == len ? 0 : errno;
+}
+
 /**
  * page_poison - report an error in a page of memory, as the hardware would
  * @frame: page frame number; debugfs has to be mounted
@@ -70,15 +91,10 @@ static inline uint64_t file_frame(const char *path)
  */
 static inline bool page_poison(uint64_t frame)
 {
-	int fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
-	char text[32];
-	int error = 0;
+	int fd = page_errors_open(), error = page_error(fd, frame);
 
-	snprintf(text, sizeof(text), "%#llx", (unsigned long long)frame);
-	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
-		error = errno;
-		printf("# memory error at page frame %s: %s\n", text, strerror(error));
-	}
+	if (error)
+		printf("# memory error at page frame %#llx: %s\n", (unsigned long long)frame, strerror(error));
 	close(fd);
 	errno = error;
 	return !error;

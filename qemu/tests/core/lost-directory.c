@@ -41,7 +41,6 @@ static void set_filter(const char *name, unsigned int value)
 int main(void)
 {
 	struct stat st;
-	char text[32];
 	int fd;
 
 	ktap_begin();
@@ -52,11 +51,9 @@ int main(void)
 	set_filter("dev-major", major(st.st_dev));
 	set_filter("dev-minor", minor(st.st_dev));
 	set_filter("enable", 1);
-	fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
-	for (unsigned long frame = FIRST_FRAME; frame < END_FRAME; frame++) {
-		snprintf(text, sizeof(text), "%#lx", frame);
-		(void)!write(fd, text, strlen(text));
-	}
+	fd = page_errors_open();
+	for (uint64_t frame = FIRST_FRAME; frame < END_FRAME; frame++)
+		page_error(fd, frame);
 	close(fd);
 	ktap_ok(times_said("Recovered") > 0 && !times_said("Failed to punch page"), "lost pages leave the page cache");
 	ktap_ok(listed("/tmp/after") > 0, "that reads the disk again");

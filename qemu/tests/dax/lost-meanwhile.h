@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "pages.h"
 #include "system.h"
 
 #define MOST_PAGES	6000
@@ -27,13 +28,10 @@ struct meanwhile {
 /* Lose pages until somebody has enough, or no struct page is there (ENXIO). */
 static inline void lose_pages(struct meanwhile *m, uint64_t first, int pages)
 {
-	int fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
-	char text[32];
+	int fd = page_errors_open();
 
 	for (m->begun = true; !m->enough && m->next < pages; m->next++) {
-		int len = snprintf(text, sizeof(text), "%#llx", (unsigned long long)first + m->next);
-
-		if (write(fd, text, len) != len && errno == ENXIO)
+		if (page_error(fd, first + m->next) == ENXIO)
 			break;
 		m->told[m->next] = true;
 	}

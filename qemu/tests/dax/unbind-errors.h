@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pages.h"
 #include "system.h"
 
 /*
@@ -20,18 +21,16 @@
 static inline pid_t errors_in(uint64_t frame, int begun)
 {
 	pid_t parent = getpid(), pid = fork();
-	char text[32];
-	int fd, len;
+	int fd;
 
 	if (pid)
 		return pid;
 	die_with(parent);
-	fd = open("/sys/kernel/debug/hwpoison/corrupt-pfn", O_WRONLY);
-	len = snprintf(text, sizeof(text), "%#llx", (unsigned long long)frame);
+	fd = page_errors_open();
 	if (fd < 0 || write(begun, "", 1) != 1)
 		_exit(1);
 	for (;;) {
-		write(fd, text, len);
+		page_error(fd, frame);
 		usleep(1000);	/* the log keeps what the drivers say */
 	}
 }
