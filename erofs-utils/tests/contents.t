@@ -194,7 +194,10 @@ mkdir "$T/hide"
 python3 -c 'import sys; open(sys.argv[1] + "/a", "wb").write(b"abc" * 7000); open(sys.argv[1] + "/b", "wb").write(b"xyz" * 7000)' "$T/hide"
 mkimg -Enosbcrc,legacy-compress -zlz4 --fingerprint "$T/hidden" "$T/hide" && check "an image to hide an extent in" "$FSCK" --fingerprint "$T/hidden"
 "$here/erofs-utils/tests/hide-extent" "$T/hidden" || bail "cannot hide an extent"
-fails "an extent that only readers see" "has another one inside" "$FSCK" --fingerprint "$T/hidden"
+for o in "" --extract --fingerprint; do
+	# shellcheck disable=SC2086	# no option at all, or one
+	fails "an extent that only readers see: fsck.erofs $o" "has another one inside" "$FSCK" $o "$T/hidden"
+done
 mkimg -Enosbcrc --fingerprint -zlz4 -Efragments "$T/good" "$T/small"
 damaged should-fail-plain $((1024 + 8)) 36
 fails "a table that is in the packed inode, said to be plain" "." "$FSCK" --fingerprint "$T/should-fail-plain"

@@ -143,7 +143,8 @@ def size_of_pcluster(blocks):
     im, at, _ = same_letter("-C16384")
     im.put("H", at + 8 * 5 + 4, 0x800 | blocks)
     im.save(tap.path("bad"))
-    must_fail("another one inside", FSCK, "--fingerprint", tap.path("bad"))
+    for options in [], ["--extract"], ["--fingerprint"]:
+        must_fail("another one inside", FSCK, *options, tap.path("bad"))
 
 
 def many_fragments():

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test: a remount changes the options that it names and no others, and turns on nothing that cannot be had
- * config: EROFS_FS FS_DAX
+ * config: EROFS_FS FS_DAX EROFS_FS_ZIP EROFS_FS_XATTR EROFS_FS_POSIX_ACL
  * image: base share base -Enoinline_data
  * image: small share base -b1024
+ * image: packed share base -zlz4
  * device: pmem:base
  * device: blk:base
  * device: blk:small
+ * device: blk:packed
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ktap.h"
@@ -54,6 +57,44 @@ static void test_kept(void)
 	umount("/mnt");
 }
 
+/* options that are not the defaults */
+static void test_not_defaults(void)
+{
+	static const char *const options[] = {
+		",nouser_xattr", ",noacl", ",dax=never", ",cache_strategy=disabled",
+	};
+
+	if (!ktap_ok(!mount("/dev/harness/blk2", "/mnt", "erofs", MS_RDONLY,
+			    "nouser_xattr,noacl,dax=never,cache_strategy=disabled"), "mount with other options than by default"))
+		return;
+	ktap_ok(remount(NULL), "a remount that names none");
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		ktap_ok(has(options[i]), "keeps %s", options[i] + 1);
+	ktap_ok(remount("cache_strategy=readahead") && has(",cache_strategy=readahead") && has(",noacl"),
+		"a remount that names one changes that one");
+	umount("/mnt");
+}
+
+/* a context of fspick(2), and somebody else's remount between its making and its use */
+static void test_late(void)
+{
+	int fd;
+
+	if (!ktap_ok(!mount("/dev/harness/blk2", "/mnt", "erofs", MS_RDONLY, "acl,cache_strategy=readaround"), "mount"))
+		return;
+	fd = syscall(SYS_fspick, AT_FDCWD, "/mnt", 0);
+	if (!ktap_ok(fd >= 0, "pick the mount"))
+		goto out;
+	ktap_ok(remount("noacl,cache_strategy=disabled"), "somebody else changes two options");
+	ktap_ok(!syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, "nouser_xattr", NULL, 0) &&
+		!syscall(SYS_fsconfig, fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0), "then change a third");
+	ktap_ok(has(",nouser_xattr"), "which is changed");
+	ktap_ok(has(",noacl") && has(",cache_strategy=disabled"), "and the others are as they were changed");
+	close(fd);
+out:
+	umount("/mnt");
+}
+
 /* @device has no DAX, or has blocks with which there is none */
 static void test_dax(const char *device)
 {
@@ -85,6 +126,8 @@ int main(void)
 {
 	ktap_begin();
 	test_kept();
+	test_not_defaults();
+	test_late();
 	test_dax("/dev/harness/blk0");
 	test_dax("/dev/harness/blk1");
 	test_share();
