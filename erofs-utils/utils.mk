@@ -74,4 +74,8 @@ check-utils-matrix: utils ## check-utils-matrix: read back images of every combi
 .PHONY: bench-utils arguments-bench-utils
 arguments-bench-utils: arguments-rootfs
 bench-utils: utils $(if $(ROOTFS),,rootfs) ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR
-	@erofs-utils/tests/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)
+	@rm -rf $(UTILS_BUILD)/base/tree; mkdir -p $(UTILS_BUILD)/base/tree
+	@git -C $(UTILS_TREE) archive base | tar -xC $(UTILS_BUILD)/base/tree
+	@ci/whole erofs-utils/build $(UTILS_BUILD)/base/tree $(UTILS_BUILD)/base/tools $(UTILS_OPTIONS)
+	@MKFS_BASE=$(UTILS_BUILD)/base/tools/mkfs/mkfs.erofs \
+		erofs-utils/tests/bench $(if $(ROOTFS),$(ROOTFS),$(BUILD)/rootfs/rootfs.tar)

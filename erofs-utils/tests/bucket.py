@@ -22,7 +22,7 @@ MODES = ("good", "marked", "emptypage",                                 # lists 
          "nokey", "emptykey", "nosize", "badsize", "hugesize",          # not a list of objects
          "badtime", "notruncated", "stuck", "noxml", "nothing", "endless", "refused",
          "dots", "dot", "twice", "both", "toolong", "longname",         # no names of files
-         "short", "long", "cut", "ftp",                                 # not the object that is listed
+         "short", "long", "cut", "ftp", "forbidden",                    # not the object that is listed
          "part", "hole", "other", "all", "nolength")                    # not the range that was asked for
 
 KEYS = ["a b&c#d+e%f?g=h/\u00fc", "dir/", "dir/sub/file", "dir/sub/~!*'()@$,;:", "empty",
@@ -137,7 +137,9 @@ class Bucket(lies.Liar):
     def send_object(self, data):
         """An object, or a range of one."""
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
-        if MODE == "ftp":
+        if MODE == "forbidden":
+            self.answer(b"<Error>" + b"no " * 10000 + b"</Error>", 403)
+        elif MODE == "ftp":
             self.answer(b"", 302, headers=[("Location", f"ftp://127.0.0.1:{other.getsockname()[1]}/x")])
         elif self.command == "HEAD" or not asked or MODE == "all":
             data = {"short": data[:-1], "long": data + b"x"}.get(MODE, data)

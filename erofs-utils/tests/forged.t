@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import (CHUNK, COMPAT, DEVT, FRAGMENTS, FULL, INCOMPAT, METABOX, METABOX_BIT, PACKED,  # noqa: E402
-                      PREFIXES, SB, XATTR, Image)
+                      PREFIXES, SB, XATTR, Image, Inode)
 from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
 
 tap = Tap()
@@ -182,6 +182,37 @@ def special():
     must(FSCK, tap.path("merged"))
 
 
+def empty():
+    """The same for a file without data."""
+    tree(f=b"f", none=b"")
+    im = make()
+    im.set_layout(im.inode("none"), FULL)
+    im.save(tap.path("forged"))
+    must(MKFS, "--quiet", "--clean=rvsp", tap.path("merged"), tap.path("forged"))
+    must(FSCK, tap.path("merged"))
+
+
+def hidden_in_packed():
+    """An extent inside of one of the packed inode: what a fragment has depends on what was read before it."""
+    words = [b"%x" % (i * i * 2654435761 >> 7 & 0xffff) for i in range(90000)]
+    tree(f=b" ".join(words[:40000]), victim=b" ".join(words[40000:]))
+    im = make("-zlz4hc", "-C65536", "-Elegacy-compress,all-fragments=65536")
+    p = Inode(im, im.get("Q", PACKED))
+    first = p.header + 16
+    indexes = [struct.unpack_from("<HHHH", im.data, first + 8 * n) for n in range(-(-im.get("Q", p.size_at) // 4096))]
+    heads = [n for n, (kind, *_) in enumerate(indexes) if kind & 3 != 2] + [len(indexes)]
+    begin, end = max(zip(heads, heads[1:]), key=lambda t: t[1] - t[0])
+    assert end - begin > 8
+    hidden = begin + 3
+    im.write(first + 8 * hidden, struct.pack("<HHHH", 0x8001, 0, *indexes[begin][2:]))
+    im.write(first + 8 * (hidden + 1), struct.pack("<HHHH", 2, 0, 0x800 | indexes[begin + 1][2] & 0x7ff, end - hidden - 1))
+    for n in range(hidden + 2, end):
+        im.write(first + 8 * n, struct.pack("<HHHH", 2, 0, 4 if n == hidden + 4 else n - begin, end - n))
+    for args in [], ["--path=/victim"]:
+        refuse(im, "another one inside", *args)
+    must_fail("another one inside", FSCK, "--extract", tap.path("forged"))
+
+
 def padding():
     """Zeroes before LZ4 data are skipped with LZ4_0PADDING only."""
     tree(victim=b"abc\n" * 5000)
@@ -291,4 +322,6 @@ tap.check("inline data that leaves its block", behind_block)
 tap.check("chunk indexes in the metabox", metabox)
 tap.check("LZ4 data without the feature of padding", padding)
 tap.check("a FIFO that says it is compressed", special)
+tap.check("an empty file that says it is compressed", empty)
+tap.check("an extent inside of one of the packed inode", hidden_in_packed)
 tap.done()

@@ -50,10 +50,10 @@ with open(T + "/bad-short", "wb") as f:
     f.write(b"\1\0\0")
 END
 
-# part OFFSET COUNT: so many bytes are read of 5000 that are asked for, and the right ones
+# part OFFSET COUNT [NAME]: so many bytes are read of 5000 that are asked for, and the right ones
 part()
 {
-	"$T/gzran" "$T/plain.gz" "$T/index" "$1" 5000 > "$T/got" &&
+	"$T/gzran" "$T/${3:-plain}.gz" "$T/index${3:+-$3}" "$1" 5000 > "$T/got" &&
 		[ "$(stat -c %s "$T/got")" = "$2" ] && cmp -n "$2" -i "$1:0" "$T/plain" "$T/got"
 }
 for offset in 0 1 65535 300000 1234567 $((size - 5000)); do
@@ -62,6 +62,32 @@ done
 check "read to the end" part $((size - 100)) 100
 check "nothing at the end" part "$size" 0
 check "nothing behind the end" part $((size + 100000)) 0
+
+# many members, as eStargz has them; and many that are empty
+python3 - "$T" <<'END'
+import gzip
+import sys
+
+T, sizes, at = sys.argv[1], (1, 100, 5000, 512, 70000, 1, 1, 40000), 0
+with open(T + "/plain", "rb") as f:
+    data = f.read()
+with open(T + "/members.gz", "wb") as f:
+    while at < len(data):
+        size = sizes[at % len(sizes)]
+        f.write(gzip.compress(data[at:at + size], mtime=0))
+        at += size
+with open(T + "/bomb.gz", "wb") as f:
+    f.write(gzip.compress(b"", mtime=0) * 40000 + gzip.compress(data, mtime=0))
+END
+for gz in members bomb; do
+	check "$gz: make an index" "$T/gzran" --index "$T/$gz.gz" "$T/index-$gz"
+	check "$gz: it is not larger than needed" test "$(stat -c %s "$T/index-$gz")" -lt $((size + 100000))
+	for offset in 0 1 100 99999 300000 $((size - 5000)); do
+		check "$gz: read at $offset" part "$offset" 5000 $gz
+	done
+	check "$gz: read to the end" part $((size - 100)) 100 $gz
+	check "$gz: nothing at the end" part "$size" 0 $gz
+done
 
 # refused FILE: an error number, and not a crash
 refused()

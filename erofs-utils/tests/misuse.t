@@ -348,6 +348,16 @@ def behind_on_device(device):
         raise Wrong("other contents")
 
 
+def chunks_on_device(device):
+    sources()
+    for options in ["--chunksize=4096"], ["--chunksize=65536", "--fingerprint"]:
+        must(MKFS, "--quiet", *options, device, tap.path("dir"))
+        shutil.rmtree(tap.path("out"), ignore_errors=True)
+        must(FSCK, "--extract=" + tap.path("out"), device)
+        if get(tap.path("out/f7")) != get(tap.path("dir/f7")):
+            raise Wrong("other contents")
+
+
 os.makedirs(tap.scratch, exist_ok=True)
 with open(tap.scratch + ".disk", "wb") as disk:
     disk.truncate(16 << 20)
@@ -356,6 +366,7 @@ loop = subprocess.run(["losetup", "-f", "--show", disk.name], stdout=subprocess.
 if loop:
     tap.check("a block device that is mounted", mounted, loop)
     tap.check("a block device, behind --offset", behind_on_device, loop)
+    tap.check("chunks on a block device", chunks_on_device, loop)
     subprocess.run(["losetup", "-d", loop], check=True)
 else:
     tap.skip("a block device that is mounted", "there is no loop device, or no EROFS")

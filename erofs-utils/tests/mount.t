@@ -36,6 +36,10 @@ tap.check("what mount(8) hands on: -N", must_fail, "namespace", MOUNT, "-N", "1"
 tap.check("a debug level that is no number", must_fail, "debug level", MOUNT, "-dx", "-f", "image", "/")
 
 
+for args in ("-o", "oci.layer=0"), ("-t", "erofs.local", "-o", "s3.endpoint=a"), ("-t", "erofs.fuse", "-o", "oci.layer=0"):
+    tap.check(f"options of remote sources for a local one: {' '.join(args)}", must_fail, "oci", MOUNT, *args, "image", "/nothing/at/all")
+
+
 def no_ublk():
     _, said = run(MOUNT, "-t", "erofs.ublk", "image", "/nothing/at/all")
     if "not built-in" in said and "Failed to mount" in said:

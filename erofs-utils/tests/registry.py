@@ -23,7 +23,12 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "gopher",                                              # has its tokens where HTTP is not spoken
          "broken",                                              # a tarball that ends in the middle
          "zstd", "dockerzstd",                                  # layers that say they are by zstd
-         "layers")                                              # an image of several layers
+         "layers",                                              # an image of several layers
+         "token-space", "token-query", "token-lower",           # no lies: ways to say where tokens are to be had
+         "token-second",
+         "token-refused", "token-expires",                      # not for this password; for one blob only
+         "nothing", "toomany",                                  # errors for whatever is asked for
+         "endless-layer", "otherrange")                         # more than the manifest says; another range
 MODE = sys.argv[1]
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
@@ -97,8 +102,41 @@ def tagged():
 class Registry(lies.Liar):
     """As much of the protocol as mkfs.erofs uses."""
 
+    token, blobs = 0, 0     # how many there were, and what the last one was used for
+
+    def challenge(self):
+        """Say where tokens are to be had."""
+        realm = f"http://127.0.0.1:{server.server_address[1]}/token" + ("?account=u" if MODE == "token-query" else "")
+        scheme = "bearer" if MODE == "token-lower" else "Bearer"
+        service = "A registry" if MODE == "token-space" else "s"
+        headers = [("WWW-Authenticate", f'{scheme} realm="{realm}",service="{service}"')]
+        if MODE == "token-second":
+            headers.insert(0, ("WWW-Authenticate", 'Basic realm="r"'))
+        self.answer(b'{"errors": []}', 401, headers=headers)
+
+    def wants_token(self):
+        """Give a token, or ask for one, in modes that have any."""
+        if not MODE.startswith("token-"):
+            return False
+        if self.path.startswith("/token?"):
+            if MODE == "token-refused":
+                self.answer(b"{}", 401)
+            elif self.path.count("?") == 1:
+                Registry.token, Registry.blobs = Registry.token + 1, 0
+                self.answer(json.dumps({"token": f"t{Registry.token}"}).encode())
+            else:
+                self.answer(b"", 400)
+            return True
+        Registry.blobs += "/blobs/" in self.path
+        if self.headers.get("Authorization") == f"Bearer t{Registry.token}" and (MODE != "token-expires" or Registry.blobs < 2):
+            return False
+        self.challenge()
+        return True
+
     def do_HEAD(self):  # pylint: disable=invalid-name
         """Nothing is known in advance, or where tokens are to be had."""
+        if self.wants_token():
+            return
         if MODE != "gopher":
             self.answer(b"", 404)
             return
@@ -108,8 +146,18 @@ class Registry(lies.Liar):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def do_CONNECT(self):   # pylint: disable=invalid-name
+        """Say which host a proxy is asked for."""
+        print(self.path, flush=True)
+        self.answer(b"", 403)
+
     def do_GET(self):   # pylint: disable=invalid-name
         """A manifest, a blob or a token."""
+        if self.wants_token():
+            return
+        if MODE in ("nothing", "toomany"):
+            self.answer(b'{"errors": []}', 404 if MODE == "nothing" else 429)
+            return
         if self.path == "/told":
             print("told", flush=True)
         if MODE == "basic" and self.headers.get("Authorization") != "Basic dTpw":   # u:p
@@ -125,6 +173,16 @@ class Registry(lies.Liar):
             self.answer(manifest() if listed else tagged())
         elif "/blobs/" in self.path:
             asked = self.headers.get("Range")
+            if MODE == "endless-layer":
+                self.send_response(200)
+                self.end_headers()
+                for _ in range(200):
+                    self.wfile.write(bytes(1 << 20))
+                self.close_connection = True
+                return
+            if asked and MODE == "otherrange":
+                self.answer(GOOD[:20], 206, headers=[("Content-Range", f"bytes 0-19/{len(GOOD)}")])
+                return
             if asked and MODE in ("part", "hole"):
                 first, last = (int(n) for n in asked.split("=")[1].split("-"))
                 self.answer(GOOD[first:min(last + 1, first + 7)] if MODE == "part" else b"", 206)

@@ -17,7 +17,7 @@ with() { with_server registry.py "$@"; }
 make_image() { timeout 60 "$MKFS" --quiet --oci=f,insecure,platform=${platform:-linux/amd64},username=u,password=p "$T/img" "127.0.0.1:$port/repo/img${ref:-:tag}"; }
 from() { rm -f "$T/img"; with "$1" make_image; }
 good() { rm -rf "$T/x"; from "$1" && "$FSCK" "--extract=$T/x" "$T/img" && [ "$(cat "$T/x/good")" = good ]; }
-piece() { timeout 60 "$PREAD" "127.0.0.1:$port/repo/img:tag" 20; }
+piece() { timeout 60 "$PREAD" "127.0.0.1:$port/repo/img:tag" 20 "$@"; }
 
 with_platform() { local platform=$1; shift; "$@"; }
 # what listens on another port is not spoken to
@@ -49,6 +49,29 @@ fails "a manifest without a digest" "failed to get manifest digest" from nullman
 fails "an endless manifest" "sends more than it should" from endless
 check "a piece of a blob, from a registry that sends more than that" with big piece
 check "and from one that knows no ranges" with good piece
+
+for m in space query lower second expires; do
+	check "tokens: $m" good token-$m
+done
+fails "a password that isn't taken" "does not take the password of u" from token-refused
+fails "a tag that isn't there" "manifests/tag: HTTP status 404" from nothing
+fails "a registry that was asked too often" "manifests/tag: HTTP status 429" from toomany
+twice() { [ "$(with "$1" piece 0 50 2> /dev/null | tr '\n' ' ')" = "$2" ]; }
+check "reads after a token has expired" twice token-expires "20 20 "
+check "another range than was asked for is not taken for it" twice otherrange "20 -5 "
+bounded() (ulimit -f 20480; from endless-layer)
+fails "a layer that is longer than its manifest says" "longer than its manifest says" bounded
+
+printf '{"auths":%s}' null > "$T/config.json"
+anonymous() { rm -rf "$T/img"; timeout 60 "$MKFS" --quiet --oci=f,insecure "$T/img" "127.0.0.1:$port/repo/img:tag"; }
+check "config.json has no credentials, as programs in Go say it" with good anonymous
+printf '{"auths":%s}' '["127.0.0.1"]' > "$T/config.json"
+check "or something else than credentials" with good anonymous
+rm "$T/config.json"
+
+proxied() { https_proxy=http://127.0.0.1:$port "$MKFS" --quiet --oci=f,username=u,password=p "$T/img" localhost/repo/img:tag; }
+not_docker() { ! with good proxied && ! grep docker.io "$T/port"; }
+check "localhost is a registry" not_docker
 
 reads() { [ "$(with "$1" piece 2> "$T/errors")" = "$2" ]; }
 check "a registry that sends a part of what was asked for is asked again" reads part 20

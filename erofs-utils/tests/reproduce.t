@@ -49,6 +49,34 @@ for o in ("", "-zlz4", "-zlz4 -E48bit", "-zlz4 -E48bit,fragments", "-zlz4 -E48bi
     tap.check(f"the same bytes, and the right ones: {o or 'plain'}", same, *o.split())
 
 
+def with_other_holes(*options):
+    """What a file system calls a hole isn't part of a tree: cp and tar make others."""
+    sizes = (1, 3000, 4096, 100000, 3 << 20)
+    got = []
+    for name, hole in ("one", True), ("two", False):
+        shutil.rmtree(tap.path("tree"), ignore_errors=True)
+        for n in sizes:
+            for kind, head, tail in ("none", b"", b""), ("head", b"x", b""), ("tail", b"", b"y"):
+                path = tap.path(f"tree/{kind}{n}")
+                put(path, head if hole else head + bytes(n - len(head) - len(tail)) + tail)
+                with open(path, "r+b") as f:
+                    f.truncate(n)
+                    f.seek(n - len(tail))
+                    f.write(tail)
+                os.utime(path, (0, 0))
+        os.utime(tap.path("tree"), (0, 0))
+        got.append(make(name, *options))
+        must(FSCK, "--extract=" + tap.path(f"out-{name}"), tap.path(name))
+        compare(*({k: v for k, v in snapshot(t).items() if k != "."} for t in (tap.path("tree"), tap.path(f"out-{name}"))))
+    if got[0] != got[1]:
+        raise Wrong(f"other bytes without holes: {len(got[0])} and {len(got[1])}")
+
+
+for o in ("-E48bit", "-m4096 -zlz4", "--chunksize=4096", "--chunksize=65536", "--chunksize=65536 -E^dedupe", "--chunksize=1048576 -E48bit",
+          "--chunksize=4096 --fingerprint", "--dax -E48bit", "--dax --fingerprint", ""):
+    tap.check(f"with other holes: {o or 'plain'}", with_other_holes, *o.split())
+
+
 def with_xattrs(*options):
     tree()
     for n in range(12):

@@ -54,7 +54,8 @@ for m in nokey:"without a key" emptykey:"without a key" nosize:"without a size" 
 	badtime:"yesterday is no time" notruncated:"does not say whether" stuck:"does not say whether" noxml:"failed to parse XML" \
 	nothing:"." endless:"sends more than it should" refused:"HTTP code 403" dots:"can't be the name" dot:"can't be the name" \
 	twice:"two objects for a b" both:"dir is a directory and an object" toolong:"too long" longname:"too long" \
-	short:"has less than the" long:"." cut:"." ftp:"."; do
+	short:"has less than the" long:"." cut:"." ftp:"." \
+	forbidden:"/bucket/.*: request failed with HTTP code 403"; do
 	fails "a server that lies: ${m%%:*}" "${m#*:}" from ${m%%:*}
 	check "and no image is left: ${m%%:*}" test ! -e "$T/img"
 done
