@@ -260,7 +260,8 @@ def interrupted(sig):
         os.makedirs(out + "/d")
         os.chmod(out, 0o2775)
         before = os.stat(out)
-        child = subprocess.Popen([FSCK, "--extract=" + out, "--force", img], stderr=subprocess.DEVNULL)
+        # a shell ignores SIGINT for what runs in its background, and nohup SIGHUP
+        child = subprocess.Popen(["env", "--default-signal", FSCK, "--extract=" + out, "--force", img], stderr=subprocess.DEVNULL)
         while not os.listdir(out + "/d") and child.poll() is None:
             pass
         child.send_signal(sig)

@@ -508,10 +508,10 @@ if "lzma" in HELP:
     tap.check("a dictionary behind the level", same_image, ("-zlzma,9,dictsize=65536",), ("-zlzma,level=9,dictsize=65536",))
 
 
-def other_size_in_hints():
-    """A size that can't be is that of -C; the algorithm of the line stays."""
-    put(tap.path("hints"), b"5000 1 f0\n")
-    put(tap.path("hints2"), b"4096 1 f0\n")
+def same_hints(line):
+    """Two lines that say the same."""
+    put(tap.path("hints"), line)
+    put(tap.path("hints2"), b"4096 1 f0$\n")
     for n in range(3):
         put(tap.path(f"dir/f{n}"), b"%d" % n * 50000)
     for hints in "hints", "hints2":
@@ -520,7 +520,8 @@ def other_size_in_hints():
         raise Wrong("the images are different ones")
 
 
-tap.check("compress hints with a size that can't be", other_size_in_hints)
+tap.check("compress hints with a size that can't be: that of -C, and the algorithm stays", same_hints, b"5000 1 f0$\n")
+tap.check("compress hints with blanks and carriage returns", same_hints, b"\r\n4096\t1 f0$ \t\r\n \r\n")
 
 
 def dangling(where):
@@ -738,7 +739,9 @@ tap.check("-m behind -z", metabox_algorithm, ("-zlz4",), "-zlz4", "-m4096:zstd")
 tap.check("-m without -z", metabox_algorithm, (), "-m4096:zstd")
 tap.check("options with a caret", caret)
 for regex, source, *args in (("too many algorithm", "dir", "-z" + ":".join(["lz4"] * 65)), ("invalid --zD", "dir", "-zlz4", "--zD=x"),
-                             ("compression level", "dir", "-zlz4hc,level=4294967297"), ("no algorithm", "dir", "-z", ""),
+                             ("compression level", "dir", "-zlz4hc,level=4294967297"),
+                             ("invalid compression level 0", "dir", "-zdeflate,0"), ("invalid dictionary size 100", "dir", "-zdeflate,dictsize=100"),
+                             ("no algorithm", "dir", "-z", ""),
                              ("fragdedupe=foo", "dir", "-zlz4", "-Efragdedupe=foo"), ("invalid extended", "dir", "-Efragments="),
                              ("xattr tolerance", "dir", "-x", ""), ("disk offset", "dir", "--offset="), ("disk offset", "dir", "--offset=-4096"),
                              ("zfeature", "dir", "--zfeature-bits="), ("extent size", "dir", "--max-extent-bytes="),
