@@ -213,6 +213,33 @@ def hidden_in_packed():
     must_fail("another one inside", FSCK, "--extract", tap.path("forged"))
 
 
+def records(*places):
+    """An image whose file has records of encoded extents, holes of 2^58 bytes and more, at these places."""
+    tree(victim=b" ".join(b"%x" % (i * i * 2654435761 >> 7 & 0xffff) for i in range(50000)))    # has room for more of them
+    must(MKFS, "--quiet", "-T0", "-zlz4", "-C65536", "-E48bit,force-inode-extended", tap.path("img"), tap.path("tree"))
+    im = Image(tap.path("img"))
+    victim = im.inode("victim")
+    im.put("Q", victim.size_at, 1 << 62)
+    im.put("H", victim.header + 4, im.get("H", victim.header + 4) & ~0xe | 3 << 1 | 1)
+    im.put("I", victim.header, len(places))
+    at = victim.header + 8 + 31 & ~31
+    for n, place in enumerate(places):
+        im.write(at + 32 * n, struct.pack("<IIIII12x", 0, 0, 0, place & 0xffffffff, place >> 32))
+    im.save(tap.path("records"))
+
+
+def large_hole():
+    """Work is bounded by the image, not by the size that a file has."""
+    records(0, 1 << 58, 1 << 60)
+    must(FSCK, tap.path("records"), cpu=2)
+
+
+def descending():
+    """Who looks for an extent in the middle of these finds another one."""
+    records(0, 1 << 60, 1 << 58, 1 << 61)
+    must_fail("not in their order|another one inside|corruption", FSCK, tap.path("records"))
+
+
 def padding():
     """Zeroes before LZ4 data are skipped with LZ4_0PADDING only."""
     tree(victim=b"abc\n" * 5000)
@@ -324,4 +351,6 @@ tap.check("LZ4 data without the feature of padding", padding)
 tap.check("a FIFO that says it is compressed", special)
 tap.check("an empty file that says it is compressed", empty)
 tap.check("an extent inside of one of the packed inode", hidden_in_packed)
+tap.check("encoded extents of exabytes", large_hole)
+tap.check("encoded extents in another order", descending)
 tap.done()

@@ -64,6 +64,18 @@ for z in lz4hc,2 deflate,1 zstd,3 "zstd,3 -C65536"; do
 		check "$z $o" make_and_judge small -z$z $o
 	done
 done
+# equal files by different algorithms
+mkdir "$T/twins"
+seq 1 60000 > "$T/twins/a"
+cp "$T/twins/a" "$T/twins/b"
+cp "$T/twins/a" "$T/twins/c"
+expected "$T/twins" > "$T/twins.list"
+printf '65536 0 ^a$\n65536 1 ^b$\n' > "$T/hints"
+for z in lz4:zstd zstd:lz4 lz4hc:deflate; do
+	for o in -Ededupe -Efragments,dedupe -Ededupe,legacy-compress; do
+		check "equal files by $z $o" make_and_judge twins -z$z -C65536 $o "--compress-hints=$T/hints"
+	done
+done
 # slow, so with a few files only
 mkdir "$T/tiny"
 cp -a "$T/small"/{sizes,tails,empty} "$T/tiny"

@@ -77,6 +77,19 @@ for o in ("-E48bit", "-m4096 -zlz4", "--chunksize=4096", "--chunksize=65536", "-
     tap.check(f"with other holes: {o or 'plain'}", with_other_holes, *o.split())
 
 
+def sparse():
+    """Holes are not read, wherever they begin."""
+    os.makedirs(tap.path("tree"))
+    with open(tap.path("tree/disk"), "wb") as f:
+        f.write(bytes(4096))
+        f.truncate(1 << 40)
+    must(MKFS, "--quiet", "--chunksize=1048576", tap.path("one"), tap.path("tree"), cpu=5)
+    must(MKFS, "--quiet", "-E48bit", tap.path("two"), tap.path("tree"), cpu=5)
+
+
+tap.check("a sparse file of 1 TiB that begins with zeroes", sparse)
+
+
 def with_xattrs(*options):
     tree()
     for n in range(12):

@@ -95,6 +95,49 @@ out:
 	umount("/mnt");
 }
 
+static bool reconfigure(int fd, const char *option)
+{
+	return !syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, option, NULL, 0) &&
+		!syscall(SYS_fsconfig, fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
+}
+
+/* a context that changes one thing after the other, and one that has made the mount */
+static void test_again(void)
+{
+	int fd, mnt;
+
+	if (!ktap_ok(!mount("/dev/harness/blk0", "/mnt", "erofs", MS_RDONLY, NULL), "mount"))
+		return;
+	fd = syscall(SYS_fspick, AT_FDCWD, "/mnt", 0);
+	ktap_ok(reconfigure(fd, "noacl") && has(",noacl"), "a context changes an option");
+	ktap_ok(reconfigure(fd, "acl") && has(",acl"), "and changes it back");
+	close(fd);
+	umount("/mnt");
+
+	fd = syscall(SYS_fsopen, "erofs", 0);
+	syscall(SYS_fsconfig, fd, FSCONFIG_SET_STRING, "source", "/dev/harness/blk0", 0);
+	syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, "ro", NULL, 0);
+	syscall(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	mnt = syscall(SYS_fsmount, fd, 0, 0);
+	if (ktap_ok(mnt >= 0 && !syscall(SYS_move_mount, mnt, "", AT_FDCWD, "/mnt", MOVE_MOUNT_F_EMPTY_PATH), "mount with ro")) {
+		ktap_ok(reconfigure(fd, "noacl") && has(",noacl"), "the context of it does not ask for rw later");
+		close(mnt);
+		umount("/mnt");
+	}
+	close(fd);
+}
+
+/* as a user does who does not think of ro: the disk itself is read-only */
+static void test_without_ro(void)
+{
+	mkdir("/again", 0755);
+	if (!ktap_ok(!mount("/dev/harness/blk0", "/mnt", "erofs", 0, NULL), "mount without ro"))
+		return;
+	ktap_ok(!mount("/dev/harness/blk0", "/again", "erofs", 0, NULL) && !umount("/again"), "and a second time");
+	ktap_ok(!mount("/dev/harness/blk0", "/again", "erofs", MS_RDONLY, NULL) && !umount("/again"), "and with it");
+	umount("/mnt");
+}
+
 /* @device has no DAX, or has blocks with which there is none */
 static void test_dax(const char *device)
 {
@@ -128,6 +171,8 @@ int main(void)
 	test_kept();
 	test_not_defaults();
 	test_late();
+	test_again();
+	test_without_ro();
 	test_dax("/dev/harness/blk0");
 	test_dax("/dev/harness/blk1");
 	test_share();

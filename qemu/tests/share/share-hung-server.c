@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test: a FUSE server hangs that has the file of an older image: readers of the younger mount can be killed
+ * series: 4-share
+ * config: EROFS_FS_PAGE_CACHE_SHARE EROFS_FS_BACKED_BY_FILE FUSE_FS
+ * image: base share base
+ * image: packed share base -zlz4hc -C65536
+ * device: blk:base
+ * device: blk:packed
+ * cpus: 2
+ * timeout: 120
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dm.h"
+#include "fuse.h"
+#include "ktap.h"
+#include "share.h"
+#include "system.h"
+
+#define NAME	"f.3000000"
+#define FAR	2000000
+#define MIDDLE	1000000
+
+static volatile bool *hang;
+
+/* Without FUSE_ASYNC_READ, which fuse_serve() does not ask for, a read waits for the answer. */
+static void read_image(int dev, const struct fuse_in_header *in, int disk)
+{
+	static char data[1 << 18];
+	const struct fuse_read_in *arg = (const void *)(in + 1);
+	ssize_t n;
+
+	if (*hang)
+		return;
+	n = pread(disk, data, arg->size, arg->offset);
+	fuse_answer(dev, in->unique, n < 0 ? -EIO : 0, data, n < 0 ? 0 : n);
+}
+
+static int read_far(const char *dir, const char *name)
+{
+	return share_read_at(dir, name, FAR);
+}
+
+static int map_middle(const char *dir, const char *name)
+{
+	volatile char *p = share_map(dir, name, FAR);
+
+	return !p || p[MIDDLE] < 0;
+}
+
+static void try(const char *image)
+{
+	int (*const ways[])(const char *, const char *) = { read_far, map_middle };
+	int disk = open(image, O_RDONLY), dev = fuse_mount("/box"), older, younger;
+	pid_t server, reader;
+	char c;
+
+	*hang = false;
+	server = fork();
+	if (!server)
+		fuse_serve(dev, lseek(disk, 0, SEEK_END), read_image, disk);
+	close(dev);
+	ktap_ok(share_mount("/box/image", "/a", NULL) && share_mount("/dev/harness/blk0", "/b", NULL), "%s: mount two", image);
+	older = share_open("/a", NAME);
+	younger = share_open("/b", NAME);
+	ktap_ok(read_extents("/a/" NAME) && share_read("/a", "f.1", &c, 1) == 1, "metadata is there");
+	*hang = true;
+	for (int i = 0; i < 2; i++) {
+		reader = dm_begin(ways[i], "/b", NAME);
+		ktap_ok(share_kill(reader, 10), "who %s it can be killed", i ? "maps" : "reads");
+	}
+	close(younger);
+	ktap_ok(share_within(10, share_umount, "/b", ""), "the younger mount is unmounted");
+	/* its device is closed, so that FUSE answers for it */
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	close(older);
+	close(disk);
+	ktap_ok(share_within(10, share_umount, "/a", ""), "the older one, too");
+	umount2("/box", MNT_DETACH);
+}
+
+int main(void)
+{
+	ktap_begin();
+	hang = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	try("/dev/harness/blk0");
+	try("/dev/harness/blk1");
+	ktap_ok(kernel_is_content(), "no complaint of the kernel");
+	return ktap_end();
+}
