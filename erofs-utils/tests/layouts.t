@@ -64,6 +64,11 @@ for z in lz4hc,2 deflate,1 zstd,3 "zstd,3 -C65536"; do
 		check "$z $o" make_and_judge small -z$z $o
 	done
 done
+# the window that is told of must be the one that is needed; it is behind the size of the configuration
+if grep -q "^ *libdeflate" <("$MKFS" --help); then
+	mkimg -zlibdeflate "$T/img" "$T/small"
+	check "the window of libdeflate" test "$(od -An -tu1 -j1154 -N1 "$T/img")" -eq 15
+fi
 # equal files by different algorithms
 mkdir "$T/twins"
 seq 1 60000 > "$T/twins/a"
