@@ -171,31 +171,25 @@ def metabox():
     refuse(im)
 
 
-def special():
-    """A FIFO that says it's compressed is none in an image that is merged with others."""
-    tree(f=b"f")
+def compressed(name, clean):
+    """A file without data that says it's compressed is none in an image that is merged with others."""
+    tree(f=b"f", empty=b"")
     os.mkfifo(tap.path("tree/fifo"))
     im = make()
-    im.set_layout(im.inode("fifo"), FULL)
+    im.set_layout(im.inode(name), FULL)
     im.save(tap.path("forged"))
-    must(MKFS, "--quiet", "--clean=data", tap.path("merged"), tap.path("forged"))
+    must(MKFS, "--quiet", f"--clean={clean}", tap.path("merged"), tap.path("forged"))
     must(FSCK, tap.path("merged"))
 
 
-def empty():
-    """The same for a file without data."""
-    tree(f=b"f", none=b"")
-    im = make()
-    im.set_layout(im.inode("none"), FULL)
-    im.save(tap.path("forged"))
-    must(MKFS, "--quiet", "--clean=rvsp", tap.path("merged"), tap.path("forged"))
-    must(FSCK, tap.path("merged"))
+def numbers(first, end):
+    """Text that LZ4 halves."""
+    return b" ".join(b"%x" % (i * i * 2654435761 >> 7 & 0xffff) for i in range(first, end))
 
 
 def hidden_in_packed():
     """An extent inside of one of the packed inode: what a fragment has depends on what was read before it."""
-    words = [b"%x" % (i * i * 2654435761 >> 7 & 0xffff) for i in range(90000)]
-    tree(f=b" ".join(words[:40000]), victim=b" ".join(words[40000:]))
+    tree(f=numbers(0, 40000), victim=numbers(40000, 90000))
     im = make("-zlz4hc", "-C65536", "-Elegacy-compress,all-fragments=65536")
     p = Inode(im, im.get("Q", PACKED))
     first = p.header + 16
@@ -215,7 +209,7 @@ def hidden_in_packed():
 
 def records(*places):
     """An image whose file has records of encoded extents, holes of 2^58 bytes and more, at these places."""
-    tree(victim=b" ".join(b"%x" % (i * i * 2654435761 >> 7 & 0xffff) for i in range(50000)))    # has room for more of them
+    tree(victim=numbers(0, 50000))      # has room for more of them
     must(MKFS, "--quiet", "-T0", "-zlz4", "-C65536", "-E48bit,force-inode-extended", tap.path("img"), tap.path("tree"))
     im = Image(tap.path("img"))
     victim = im.inode("victim")
@@ -348,8 +342,8 @@ tap.check("inline data of interlaced inodes", interlaced)
 tap.check("inline data that leaves its block", behind_block)
 tap.check("chunk indexes in the metabox", metabox)
 tap.check("LZ4 data without the feature of padding", padding)
-tap.check("a FIFO that says it is compressed", special)
-tap.check("an empty file that says it is compressed", empty)
+tap.check("a FIFO that says it is compressed", compressed, "fifo", "data")
+tap.check("an empty file that says it is compressed", compressed, "empty", "rvsp")
 tap.check("an extent inside of one of the packed inode", hidden_in_packed)
 tap.check("encoded extents of exabytes", large_hole)
 tap.check("encoded extents in another order", descending)

@@ -75,6 +75,13 @@ static void test_not_defaults(void)
 	umount("/mnt");
 }
 
+/* change an option by a context */
+static bool reconfigure(int fd, const char *option)
+{
+	return !syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, option, NULL, 0) &&
+		!syscall(SYS_fsconfig, fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
+}
+
 /* a context of fspick(2), and somebody else's remount between its making and its use */
 static void test_late(void)
 {
@@ -86,19 +93,12 @@ static void test_late(void)
 	if (!ktap_ok(fd >= 0, "pick the mount"))
 		goto out;
 	ktap_ok(remount("noacl,cache_strategy=disabled"), "somebody else changes two options");
-	ktap_ok(!syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, "nouser_xattr", NULL, 0) &&
-		!syscall(SYS_fsconfig, fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0), "then change a third");
+	ktap_ok(reconfigure(fd, "nouser_xattr"), "then change a third");
 	ktap_ok(has(",nouser_xattr"), "which is changed");
 	ktap_ok(has(",noacl") && has(",cache_strategy=disabled"), "and the others are as they were changed");
 	close(fd);
 out:
 	umount("/mnt");
-}
-
-static bool reconfigure(int fd, const char *option)
-{
-	return !syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, option, NULL, 0) &&
-		!syscall(SYS_fsconfig, fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
 }
 
 /* a context that changes one thing after the other, and one that has made the mount */
