@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The patches of each kernel base, one by one: checkpatch finds nothing, and each
-# builds by itself, with its options on and off, without a new warning.
+# The patches of each kernel base, one by one: each builds by itself, with its options
+# on and off, without a new warning.
 # ONLY_BASES names the bases if not all are meant.
 #
 # What was proved once for the same patches, base and compiler is kept in
@@ -13,34 +13,6 @@ cd "$(dirname "$0")/../.." || exit 1
 . ci/tap.sh
 . ci/proved.sh
 . ci/objects.sh
-
-style()
-{
-	local out
-
-	# From stdin: a file that git tracks would be checked as source code.
-	# In the tree, for checks that look at its documentation.  UNDOCUMENTED_SETUP
-	# complains though the same patch documents the parameter, CAMELCASE of
-	# Opt_NAME, which is how file systems call their mount options, and
-	# UNKNOWN_COMMIT_ID of every Fixes: line, as the base is no clone of Linux, and
-	# OPEN_BRACE of a function that is called erofs_for_each_inode().  BIT_MACRO asks
-	# one flag of iomap.h to be written unlike its neighbours.
-	out=$({ cd "$tree" && perl scripts/checkpatch.pl --strict --no-signoff --terse \
-		--ignore BIT_MACRO,FILE_PATH_CHANGES,UNDOCUMENTED_SETUP,UNKNOWN_COMMIT_ID,OPEN_BRACE - 2> "$T/style.err"; } < "$1") && return 0
-	# It worked if nothing but the total is left.
-	echo "$out" | grep -vE 'CHECK: Avoid CamelCase: <Opt_[a-z_]*>$' > "$T/style"
-	[[ $(cat "$T/style") =~ ^total:\ [^$'\n']*$ ]] && return 0
-	cat "$T/style" "$T/style.err"
-	return 1
-}
-
-style_known() # PATCH
-{
-	local id
-
-	id=style-$({ declare -f style; echo "$base"; cat "$1"; } | key)
-	proved "$id" || { style "$1" && prove "$id"; }
-}
 
 # Build the targets that this commit has, in the build directory of a variant,
 # with W=1 and sparse; warnings, without line numbers, are added to FILE.
@@ -162,9 +134,6 @@ for base in $(ci/series list linux); do
 	mkdir -p "$out"
 	ci/series tree "$base" && [ "$(ci/series status "$base")" = same ] ||
 		{ ok 1 "$base: the tree has no work that is not written to patches/"; continue; }
-	for p in "patches/$base"/*/*.patch; do
-		check "$base: $(basename "$p" .patch): checkpatch --strict" style_known "$p"
-	done
 	each_builds
 done
 done_testing
