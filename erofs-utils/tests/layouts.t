@@ -81,6 +81,18 @@ for z in lz4:zstd zstd:lz4 lz4hc:deflate; do
 		check "equal files by $z $o" make_and_judge twins -z$z -C65536 $o "--compress-hints=$T/hints"
 	done
 done
+# a tail that is in the packed inode already, and all of it in other files' extents, too
+mkdir "$T/found"
+head -c 300000 /dev/urandom > "$T/noise"
+cat "$T/noise" "$T/twins/a" > "$T/found/before"
+cat "$T/twins/a" "$T/noise" > "$T/found/behind"
+{ head -c 5000 "$T/twins/a"; cat "$T/noise"; tail -c 100000 "$T/twins/a"; } > "$T/found/tail"
+expected "$T/found" > "$T/found.list"
+for z in lz4 zstd; do
+	for o in -Efragments,dedupe -Eall-fragments,dedupe; do
+		check "tails that are found twice, $z $o" make_and_judge found -z$z -C65536 --max-extent-bytes=8192 $o
+	done
+done
 # slow, so with a few files only
 mkdir "$T/tiny"
 cp -a "$T/small"/{sizes,tails,empty} "$T/tiny"

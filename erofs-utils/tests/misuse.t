@@ -1056,6 +1056,22 @@ for path in "/", ".", "":
     tap.check(f"refused: --exclude-path={path}", option, "no path below the root", "dir", "--exclude-path=" + path)
 
 
+def excluded_values(*exclude):
+    """Values that several files have are stored once, but not those of files that are left out."""
+    for n in range(8):
+        for folder in "open", "shut":
+            put(tap.path(f"dir/{folder}/{n}"), b"x")
+            os.setxattr(tap.path(f"dir/{folder}/{n}"), "user.pass", b"value-of-" + folder.encode())
+    must(MKFS, "--quiet", *exclude, tap.path("img"), tap.path("dir"))
+    there = {folder for folder in ("open", "shut") if b"value-of-" + folder.encode() in get(tap.path("img"))}
+    if there != ({"open"} if exclude else {"open", "shut"}):
+        raise Wrong(f"there are values of {there}")
+
+
+for exclude in (), ("--exclude-path=shut",), ("--exclude-regex=shut/.*",), ("--exclude-path=shut", "-zlz4"):
+    tap.check("values of excluded files: " + " ".join(exclude), excluded_values, *exclude)
+
+
 # --- VMDK descriptors: the disk that they put together is the image and its devices
 def disk(desc):
     whole = b""

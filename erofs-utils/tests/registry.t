@@ -34,7 +34,7 @@ for m in good list; do
 done
 other_digest() { local ref=@sha256:$(printf %064d 0); from "$1"; }
 fails "an image by another digest" "sends something else than sha256:" other_digest good
-fails "a list for another variant" "failed to get manifest digest" with_platform linux/arm64/v8 from othervariant
+fails "a list for another variant" "repo/img:tag has nothing for the platform linux/arm64/v8" with_platform linux/arm64/v8 from othervariant
 check "a registry that wants something else than HTTP spoken" quiet gopher
 for m in evil short empty otherlist; do
 	fails "not what has this digest: $m" "sends something else than sha256:" from $m
