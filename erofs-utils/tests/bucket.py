@@ -20,7 +20,7 @@ TIME = "2026-01-02T03:04:05.250Z"
 MODES = ("good", "marked", "emptypage",                                 # lists in parts
          "signed2", "signed4",                                          # wants a signature
          "nokey", "emptykey", "nosize", "badsize", "hugesize",          # not a list of objects
-         "badtime", "notruncated", "stuck", "alternate", "noxml", "nothing", "endless", "refused",
+         "badtime", "notruncated", "stuck", "alternate", "doctype", "noxml", "nothing", "endless", "refused",
          "dots", "dot", "twice", "both", "toolong", "longname",         # no names of files
          "short", "long", "cut", "ftp", "forbidden",                    # not the object that is listed
          "part", "hole", "other", "all", "nolength")                    # not the range that was asked for
@@ -72,6 +72,10 @@ def part_of_list(asked):
     if MODE == "alternate":
         return (f"<?xml version=\"1.0\"?>\n<ListBucketResult><IsTruncated>true</IsTruncated><NextMarker>{'b' if marker == 'a' else 'a'}"
                 "</NextMarker></ListBucketResult>").encode()
+    if MODE == "doctype":
+        name = "&a;" * 1000
+        return (f'<?xml version="1.0"?>\n<!DOCTYPE z [<!ENTITY a "{"a" * 10000}">]><ListBucketResult><Contents><Key>{name}</Key>'
+                f"<Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>").encode()
     if MODE in ("marked", "emptypage") and more:
         said += f"<NextMarker>{escape(now[-1] if now else '!')}</NextMarker>"
     if MODE != "notruncated":

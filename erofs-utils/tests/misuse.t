@@ -1072,6 +1072,45 @@ for exclude in (), ("--exclude-path=shut",), ("--exclude-regex=shut/.*",), ("--e
     tap.check("values of excluded files: " + " ".join(exclude), excluded_values, *exclude)
 
 
+# Exchanges d and the symlink l of the current directory, again and again.
+EXCHANGE = """
+import ctypes, time
+libc = ctypes.CDLL(None)
+while True:
+    libc.renameat2(-100, b"tree/d", -100, b"l", 2)
+    time.sleep(0.0008)
+    libc.renameat2(-100, b"tree/d", -100, b"l", 2)
+    time.sleep(0.004)
+"""
+
+
+def exchanged(*args):
+    """Whoever exchanges a directory for another one while an image is made gets nothing of the other one's into it."""
+    for n in range(200):
+        put(tap.path(f"tree/d/f{n}"), b"x")
+        put(tap.path(f"other/f{n}"), b"y")
+        os.setxattr(tap.path(f"other/f{n}"), "user.secret", b"OF-ANOTHER-FILE")
+    os.symlink(tap.path("other"), tap.path("l"))
+    made, end = 0, time.monotonic() + 30
+    with subprocess.Popen([sys.executable, "-c", EXCHANGE], cwd=tap.scratch) as other:
+        try:
+            while made < 40 and time.monotonic() < end:
+                done = subprocess.run([MKFS, "--quiet", *args, tap.path("img"), tap.path("tree")], check=False, capture_output=True)
+                if done.returncode:
+                    continue
+                made += 1
+                if b"OF-ANOTHER-FILE" in get(tap.path("img")):
+                    raise Wrong(f"image {made} has an xattr of a file that is not in the source")
+        finally:
+            other.kill()
+    if not made:
+        raise Wrong("no image could be made")
+
+
+for args in (), ("-x0",):
+    tap.check("directories are exchanged meanwhile: " + " ".join(args), exchanged, *args)
+
+
 # --- VMDK descriptors: the disk that they put together is the image and its devices
 def disk(desc):
     whole = b""

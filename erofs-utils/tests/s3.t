@@ -52,7 +52,7 @@ check "and the last are in chunks" chunks
 
 for m in nokey:"without a key" emptykey:"without a key" nosize:"without a size" badsize:"12x is no size" hugesize:"is no size" \
 	badtime:"yesterday is no time" notruncated:"does not say whether" stuck:"does not say whether" alternate:"does not end" noxml:"failed to parse XML" \
-	nothing:"." endless:"sends more than it should" refused:"HTTP code 403" dots:"can't be the name" dot:"can't be the name" \
+	doctype:"has a document type" nothing:"." endless:"sends more than it should" refused:"HTTP code 403" dots:"can't be the name" dot:"can't be the name" \
 	twice:"two objects for a b" both:"dir is a directory and an object" toolong:"too long" longname:"too long" \
 	short:"has less than the" long:"." cut:"." ftp:"." \
 	forbidden:"/bucket/.*: request failed with HTTP code 403"; do
