@@ -50,18 +50,12 @@ static bool has_signal(int dev, uint64_t unique)
 
 static void read_image(int dev, const struct fuse_in_header *in, int disk)
 {
-	static char data[1 << 18];
-	const struct fuse_read_in *arg = (const void *)(in + 1);
-	const uint64_t unique = in->unique;
-	ssize_t n;
-
-	if (shared->hold && has_signal(dev, unique)) {
+	if (shared->hold && has_signal(dev, in->unique)) {
 		shared->interrupted++;
-		fuse_answer(dev, unique, -EINTR, NULL, 0);
+		fuse_answer(dev, in->unique, -EINTR, NULL, 0);
 		return;
 	}
-	n = pread(disk, data, arg->size, arg->offset);
-	fuse_answer(dev, unique, n < 0 ? -EIO : 0, data, n < 0 ? 0 : n);
+	fuse_answer_read(dev, in, disk);
 }
 
 static void on_signal(int sig)
