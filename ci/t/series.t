@@ -14,10 +14,11 @@ top=$PWD
 . ci/tap.sh
 . ci/proved.sh
 
+# What git am warns of, checkpatch may not see: a new file that ends with a blank line.
 git_am() # DIR PATCH...
 {
 	GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x \
-		git -C "$1" -c gc.auto=0 am -q "${@:2}"
+		git -C "$1" -c gc.auto=0 am -q --whitespace=error "${@:2}"
 }
 
 round_trip() # BASE

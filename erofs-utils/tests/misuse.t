@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -1120,9 +1121,19 @@ def disk(desc):
     return whole
 
 
+def index():
+    """An image whose data is in the archive, and one whose author calls that /etc/passwd."""
+    must(MKFS, "--quiet", "--tar=i", "-Enosbcrc", tap.path("index"), tap.path("tar"))
+    data = bytearray(get(tap.path("index")))
+    (slot,) = struct.unpack_from("<H", data, 1024 + 88)
+    data[slot * 128:slot * 128 + 64] = b"/etc/passwd".ljust(64, b"\0")
+    put(tap.path("tagged"), bytes(data))
+
+
 def vmdk(want, desc, *args):
     """@want are the files, with the offset of the first one, that come one after the other."""
     sources()
+    index()
     os.mkdir(tap.path("other"))
     here = os.getcwd()
     os.chdir(tap.scratch)
@@ -1139,6 +1150,7 @@ def vmdk(want, desc, *args):
 
 def no_vmdk(regex, *args, stdin=None):
     sources()
+    index()
     os.link(tap.path("img"), tap.path('a"b'))
     before = get(tap.path("img"))
     with open(tap.path(stdin or "tar"), "rb") as f:
@@ -1151,14 +1163,27 @@ def no_vmdk(regex, *args, stdin=None):
 for want, desc, *args in (([("new", 0), ("blob", 0)], "desc", "--chunksize=4096", "--blobdev=blob", "new", "dir"),
                           ([("new", 1 << 20)], "desc", "--offset=1048576", "new", "dir"),
                           ([("new", 0)], "desc", "--tar=i", "--ungzip=raw", "new", "tgz"),
+                          ([("new", 0), ("tar", 0)], "desc", "--device=tar", "new", "index"),
+                          ([("new", 0), ("tar", 0)], "other/desc", "--device=tar", "new", "tagged"),
                           ([("new", 0), ("img", 0)], "other/desc", "new", "img"), ([("new", 0), ("img", 0)], "desc", "new", "img")):
     tap.check("VMDK: " + " ".join((desc, *args)), vmdk, want, desc, *args)
 tap.check("VMDK: the raw tarball", lambda: (vmdk([("new", 0)], "desc", "--tar=i", "--ungzip=raw", "new", "tgz"),
                                             get(tap.path("raw")).find(disk(tap.path("desc"))[-4096:]) < 0 and must("false")))
 for regex, stdin, *args in (("not known", "tar", "--tar=i", "@new"), ("not known", None, "--tar=i", "--ungzip", "@new", "@tgz"),
-                            ("file name", None, "@new", '@a"b'), ("sector", None, "--offset=100", "@new", "@dir"),
+                            ("file name", None, "@new", '@a"b'), ("not known", None, "@new", "@index"), ("not known", None, "@new", "@tagged"),
+                            ("sector", None, "--offset=100", "@new", "@dir"),
                             ("file name", None, "--incremental=data", '@a"b', "@dir")):
     tap.check("no VMDK: " + " ".join(args).replace("@", ""), no_vmdk, regex, *args, stdin=stdin)
+
+
+def map_of_4_gib():
+    put(tap.path("dir/f"), b"data", sparse=[((2 << 40) - 4, b"data")])
+    must_fail("larger --chunksize", MKFS, "--quiet", "--chunksize=4096", "-Eforce-chunk-indexes", tap.path("new"), tap.path("dir"))
+    if os.path.exists(tap.path("new")):
+        raise Wrong("an image is left")
+
+
+tap.check("a map of 4 GiB", map_of_4_gib)
 
 
 def created(when, want, *args):

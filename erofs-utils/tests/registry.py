@@ -15,6 +15,7 @@ import lies
 MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do no harm
          "list", "otherlist",                                   # a list of manifests, right and wrong
          "evil", "short", "empty",                              # not the blob that was asked for
+         "pathdigest", "pathlist",                              # digests that are paths
          "nulldigest", "manifests", "nullmanifest", "endless",  # not a manifest
          "big",                                                 # more than the range that was asked for
          "part", "hole", "nosize",                              # less than that, nothing, and no size in the manifest
@@ -68,6 +69,8 @@ def manifest():
     described = {"mediaType": TYPES.get(MODE, "x"), "digest": digest_of(GOOD), "size": len(GOOD)}
     if MODE == "nulldigest":
         described["digest"] = None
+    if MODE == "pathdigest":
+        described["digest"] = "sha256:../victim"
     if MODE == "nullmedia":
         described["mediaType"] = None
     if MODE == "nosize":
@@ -92,6 +95,8 @@ def tagged():
         manifests = [{"platform": {"architecture": "arm64", "os": "linux"}, "digest": digest_of(manifest())}]
     elif MODE == "othervariant":
         manifests = [{"platform": {"architecture": "arm64", "os": "linux", "variant": "v9"}, "digest": digest_of(manifest())}]
+    elif MODE == "pathlist":
+        manifests = [{"platform": platform, "digest": "sha256:../victim"}]
     elif MODE == "otherlist":
         manifests = [{"platform": platform, "digest": digest_of(EVIL)}]
     else:

@@ -44,6 +44,8 @@ for m in zstd dockerzstd; do
 	fails "a layer by another compressor: $m" "isn't supported: copy the image" from $m
 done
 fails "a layer without a digest" "no digest" from nulldigest
+fails "a layer whose digest is a path" "no digest, but sha256:../victim" from pathdigest
+fails "a manifest whose digest is a path" "sha256:../victim, which is no digest" from pathlist
 fails "no list of manifests" "no manifests found" from manifests
 fails "a manifest without a digest" "failed to get manifest digest" from nullmanifest
 fails "an endless manifest" "sends more than it should" from endless
