@@ -21,13 +21,13 @@ served()
 	cat "$T/errors"
 	return 1
 }
-check "ranges of a blob" served "right right right right " none 0+4096 20480+8192 4096+4096 45056+4096
-check "its end, what is behind, and all" served "right right right " none 49152+848 49152+9000 0+0
-check "less than a block, and then what is beside" served "right right right right " none 0+512 512+512 49999+1 49152+512
-check "a range that can't be read is refused, and the next is not" served "denied right right " fail=1 0+4096 0+4096 8192+4096
-check "and again" served "right denied denied right " fail=2-3 0+4096 4096+4096 4096+4096 4096+4096
-check "what is shorter than it should be is refused" served "denied right " short=1 0+4096 0+4096
-check "an event that nobody understands" served "denied right " none x 0+4096
+check "ranges of a blob" served "right right right right left " none 0+4096 20480+8192 4096+4096 45056+4096
+check "its end, what is behind, and all" served "right right right left " none 49152+848 49152+9000 0+0
+check "less than a block, and then what is beside" served "right right right right left " none 0+512 512+512 49999+1 49152+512
+check "a range that can't be read is refused, and the next is not" served "denied right right left " fail=1 0+4096 0+4096 8192+4096
+check "and again" served "right denied denied right left " fail=2-3 0+4096 4096+4096 4096+4096 4096+4096
+check "what is shorter than it should be is refused" served "denied right left " short=1 0+4096 0+4096
+check "an event that nobody understands" served "denied right left " none x 0+4096
 
 # The file that is filled, in a cache of this test's own.  No layer is an image, so nothing gets mounted.
 mounts() { timeout 60 "$MOUNT" -t erofs.fanotify -o oci.insecure,oci.layer=0 "127.0.0.1:$port/${1:-repo}/img:tag" "$T/mnt"; }

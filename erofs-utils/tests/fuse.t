@@ -5,6 +5,7 @@ import mmap
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from imagelib import PLAIN, Image    # noqa: E402
 from taplib import MKFS, Tap, Wrong, compare, get, must, must_fail, put, run, snapshot  # noqa: E402
 
 tap = Tap()
+NOBODY = 0xffffffff     # an entry of an ACL without an id
 FUSE = os.environ.get("EROFSFUSE", os.path.join(os.path.dirname(MKFS), "../fuse/erofsfuse"))
 
 
@@ -106,12 +108,20 @@ def others():
     put(tap.path("dir/open"), b"open")
     os.chmod(tap.path("dir/secret"), 0o600)
     os.chmod(tap.path("dir/open"), 0o644)
+    put(tap.path("dir/listed"), b"listed")
+    os.chmod(tap.path("dir/listed"), 0o640)
+    os.chown(tap.path("dir/listed"), 0, 12346)
+    # u::rw-, u:12347:r--, g::---, m::r--, o::---: the mode says 0640
+    os.setxattr(tap.path("dir/listed"), "system.posix_acl_access", struct.pack("<I" + 5 * "HHI", 2, 1, 6, NOBODY, 2, 4, 12347,
+                                                                               4, 0, NOBODY, 16, 4, NOBODY, 32, 0, NOBODY))
     os.chmod(tap.scratch, 0o755)
 
     def check(_, got):
         user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
         must(*user, "cat", got + "/open")
         must_fail("Permission denied", *user, "cat", got + "/secret")
+        must_fail("Permission denied", "setpriv", "--reuid=12345", "--regid=12346", "--clear-groups", "cat", got + "/listed")
+        must("setpriv", "--reuid=12347", "--regid=12345", "--clear-groups", "cat", got + "/listed")
         must_fail("Read-only", "touch", got + "/new")
         if get(got + "/secret") != b"secret":
             raise Wrong("root may read it")

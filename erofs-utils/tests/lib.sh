@@ -33,21 +33,22 @@ compile "$FPREAD" "$here/erofs-utils/tests/fpread.c" -lcrypto
 failnth=$BUILD/check/utils/failnth.so	# to be preloaded
 compile "$failnth" "$here/erofs-utils/tests/failnth.c" -shared -fPIC -ldl
 
-# compile_with_liberofs OUT SRC: a program that calls the library of the tools
+# compile_with_liberofs OUT SRC [FLAG...]: a program that calls the library of the tools
 compile_with_liberofs()
 {
 	# shellcheck disable=SC2046
-	compile "$1" "$2" -I"$UTILS_BUILD/tools" -I"$UTILS_BUILD/tree/include" -I"$UTILS_BUILD/tree/lib" \
+	compile "$1" "$2" -I"$UTILS_BUILD/tools" -I"$UTILS_BUILD/tree/include" -I"$UTILS_BUILD/tree/lib" "${@:3}" \
 		"$UTILS_BUILD/tools/lib/.libs/liberofs.a" $(sed -n 's/^LIBEROFS_LIBS = //p' "$UTILS_BUILD/tools/lib/Makefile")
 }
 
-# with_server SCRIPT MODE COMMAND...: run it with a server that tells lies, at port $port; what the
+# with_server SCRIPT "MODE [ARGUMENT...]" COMMAND...: run it with a server that tells lies, at port $port; what the
 # server prints, its port first, is in $T/port
 with_server()
 {
 	local pid status=0
 	rm -f "$T/port"
-	python3 "$here/erofs-utils/tests/$1" "$2" > "$T/port" 2> /dev/null &
+	# shellcheck disable=SC2086
+	python3 "$here/erofs-utils/tests/$1" $2 > "$T/port" 2> /dev/null &
 	pid=$!
 	while kill -0 $pid && [ ! -s "$T/port" ]; do sleep 0.1; done
 	port=$(< "$T/port")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The side of NBD that the kernel has, to be preloaded: /sys/block is $FAKE, and what is
- * answered to the requests of $ASK, "TYPE FROM LEN,...", goes to standard output.
+ * answered to the requests of $ASK, "TYPE FROM LEN,...", goes to $FAKE/answers.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -67,7 +67,12 @@ static int serve(int fd)
 	uint64_t cookie = 1;
 	unsigned long i;
 	char path[4096];
+	FILE *out;
 
+	snprintf(path, sizeof(path), "%s/answers", getenv("FAKE"));
+	out = fopen(path, "w");
+	if (getsid(0) != getpid())
+		fprintf(out, "who answers is no daemon\n");
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	for (s = strtok(ask, ","); s; s = strtok(NULL, ","), cookie++) {
 		struct request rq = { htobe32(0x25609513), 0, cookie };
@@ -81,22 +86,22 @@ static int serve(int fd)
 		rq.len = htobe32(len);
 		if (write(fd, &rq, sizeof(rq)) != sizeof(rq) ||
 		    recv(fd, &re, sizeof(re), MSG_WAITALL) != sizeof(re)) {
-			printf("%lu: no answer\n", cookie);
+			fprintf(out, "%lu: no answer\n", cookie);
 			break;
 		}
 		if (re.magic != htobe32(0x67446698) || re.cookie != cookie) {
-			printf("%lu: not a reply\n", cookie);
+			fprintf(out, "%lu: not a reply\n", cookie);
 			break;
 		}
 		if (re.error) {
-			printf("%lu: error\n", cookie);
+			fprintf(out, "%lu: error\n", cookie);
 			continue;
 		}
 		for (i = 0; !type && i < len && recv(fd, &c, 1, MSG_WAITALL) == 1; i++)
 			sum += c * (i % 251 + 1);
-		printf("%lu: %lu bytes, sum %lu\n", cookie, i, sum);
+		fprintf(out, "%lu: %lu bytes, sum %lu\n", cookie, i, sum);
 	}
-	fflush(stdout);
+	fclose(out);
 	if (s)
 		_exit(1);	/* who does not answer may never end */
 	snprintf(path, sizeof(path), "%s/mounted", getenv("FAKE"));

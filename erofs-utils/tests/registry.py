@@ -29,7 +29,8 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "token-second",
          "token-refused", "token-expires",                      # not for this password; for one blob only
          "nothing", "toomany",                                  # errors for whatever is asked for
-         "endless-layer", "otherrange")                         # more than the manifest says; another range
+         "endless-layer", "flood",                              # more than the manifest says, or than was asked for
+         "otherrange", "norange", "blanks")                     # another range, nobody knows which, and that one
 MODE = sys.argv[1]
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
@@ -188,15 +189,18 @@ class Registry(lies.Liar):
             if asked and MODE == "otherrange":
                 self.answer(GOOD[:20], 206, headers=[("Content-Range", f"bytes 0-19/{len(GOOD)}")])
                 return
-            if asked and MODE in ("part", "hole"):
+            if asked and MODE in ("part", "hole", "norange", "blanks", "flood"):
                 first, last = (int(n) for n in asked.split("=")[1].split("-"))
-                self.answer(GOOD[first:min(last + 1, first + 7)] if MODE == "part" else b"", 206)
+                sent = b"" if MODE == "hole" else GOOD[first:min(last + 1, first + 7)]
+                header = [("Content-Range", f"{'    ' if MODE == 'blanks' else ''}bytes {first}-{last}/{len(GOOD)}")]
+                self.answer(sent * (1 << 23 if MODE == "flood" else 1), 206, headers=header if MODE != "norange" else [])
                 return
             if MODE == "layers":
                 self.answer(LAYERS[self.path.rsplit("/", 1)[1]])
                 return
             blob = {"evil": EVIL, "short": GOOD[:-9], "empty": b"", "big": b"A" * 100000}.get(MODE, GOOD)
-            self.answer(blob, 206 if MODE == "big" else 200, -1 if MODE == "short" else None)
+            self.answer(blob, 206 if MODE == "big" else 200, -1 if MODE == "short" else None,
+                        headers=[("Content-Range", f"bytes 0-19/{len(blob)}")] if MODE == "big" else [])
         elif MODE == "notoken":
             self.answer(b"[]")
         elif MODE == "nulltoken":

@@ -78,6 +78,10 @@ check "localhost is a registry" not_docker
 reads() { [ "$(with "$1" piece 2> "$T/errors")" = "$2" ]; }
 check "a registry that sends a part of what was asked for is asked again" reads part 20
 check "and one that sends nothing is not at the end of the blob" reads hole -5
+check "a range whose header has blanks" reads blanks 20
+check "a range that may be another one is not taken" reads norange -5
+flooded() { (ulimit -v 300000; piece | grep -x 20); }
+check "much more than was asked for takes no memory" with flood flooded
 fails "a layer without a size" "no size of sha256:" with nosize piece
 
 indexed() { timeout 60 "$MKFS" --quiet --oci=i,insecure --gzinfo="$T/info" "$T/img" "127.0.0.1:$port/repo/img:tag"; }
