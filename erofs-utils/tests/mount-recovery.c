@@ -13,12 +13,14 @@ static void show(struct erofsmount_ctx *ctx, int err)
 {
 	static const u64 at[] = { 0, 600, 5000, 100000 };
 	unsigned char byte;
+	ssize_t n;
 	size_t i;
 
 	printf("%s", err ? strerror(-err) : "");
 	for (i = 0; !err && i < ARRAY_SIZE(at); ++i) {
 		byte = '-';
-		printf("%zd:%02x ", erofs_io_pread(ctx->vd, &byte, 1, at[i]), byte);
+		n = erofs_io_pread(ctx->vd, &byte, 1, at[i]);
+		printf("%zd:%02x ", n, byte);
 	}
 	puts("");
 }

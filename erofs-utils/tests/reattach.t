@@ -10,6 +10,7 @@ if ! grep -q "oci.blob" <("$UTILS_BUILD/tools/mount/mount.erofs" --help); then
 fi
 export HOME=$T DOCKER_CONFIG=$T
 RECOVERY=$BUILD/check/utils/mount-recovery
+[ "$RECOVERY" -nt "$UTILS_BUILD/tree/mount/main.c" ] || rm -f "$RECOVERY"
 compile_with_liberofs "$RECOVERY" "$here/erofs-utils/tests/mount-recovery.c" -I"$UTILS_BUILD/tree" -U_GNU_SOURCE -DHAVE_CONFIG_H
 for i in 1 2; do head -c 200000 /dev/urandom > "$T/layer$i"; done
 head -c 4096 /dev/urandom > "$T/an index"
