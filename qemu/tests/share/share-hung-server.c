@@ -27,7 +27,6 @@
 #define NAME	"f.3000000"
 #define FAR	2000000
 #define MIDDLE	1000000
-#define KILLED	150		/* readers, of a page each */
 #define WORKERS	64		/* an image has so many, see erofs_fileio_init_super() */
 #define METAS	4		/* pages of metadata that the readers can need */
 
@@ -75,15 +74,15 @@ static int waiting_workers(void)
 }
 
 /* One after the other, as somebody would who may have one process. */
-static bool kill_readers(const char *dir)
+static bool kill_readers(const char *dir, int n)
 {
 	bool killed = true;
 	pid_t pid;
 
-	for (int i = 0; i < KILLED; i++) {
+	for (int i = 0; i < n; i++) {
 		pid = fork();
 		if (!pid)	/* backwards, so that nothing is read ahead */
-			_exit(share_read_at(dir, NAME, (KILLED - i) * 16384));
+			_exit(share_read_at(dir, NAME, (n - i) * 16384));
 		for (int tries = 0; tries < 500 && !dm_waits(pid); tries++)
 			usleep(1000);
 		killed &= share_kill(pid, 10);
@@ -116,7 +115,7 @@ static void try(const char *image, bool metadata, int most)
 		drop_caches("1");
 	*hang = true;
 	if (most) {
-		ktap_ok(kill_readers("/b"), "%d readers are killed", KILLED);
+		ktap_ok(kill_readers("/b", 2 * most + 20), "readers are killed, a page each");
 		workers = waiting_workers();
 		ktap_ok(workers > 0 && workers <= most, "they leave some workers waiting, but not more than %d: %d", most, workers);
 	}
