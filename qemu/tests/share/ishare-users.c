@@ -39,6 +39,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "ktap.h"
 #include "loop.h"
 #include "pages.h"
@@ -205,40 +206,22 @@ static void fanotify(void)
 	close(group);
 }
 
-static long charged(const char *group)
-{
-	char path[64], name[32];
-	long n, found = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/memory.stat", group);
-	file = fopen(path, "r");
-	while (file && fscanf(file, "%31s %ld", name, &n) == 2)
-		if (!strcmp(name, "file"))
-			found = n;
-	if (file)
-		fclose(file);
-	return found;
-}
-
 /* who is charged: the group that reads first, and nobody else */
 static void cgroups(void)
 {
 	char command[160];
 	long first, second;
 
-	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
-	system("echo +memory > /sys/fs/cgroup/cgroup.subtree_control");
-	mkdir("/sys/fs/cgroup/x", 0755);
-	mkdir("/sys/fs/cgroup/y", 0755);
+	cgroup_make("x");
+	cgroup_make("y");
 	drop_caches("3");
 	for (int i = 0; i < 2; i++) {
 		snprintf(command, sizeof(command), "echo $$ > /sys/fs/cgroup/%c/cgroup.procs && cat /mnt/%c/f.3000000 > /dev/null",
 			 "xy"[i], "ab"[i]);
 		system(command);
 	}
-	first = charged("x");
-	second = charged("y");
+	first = cgroup_charged("x");
+	second = cgroup_charged("y");
 	ktap_ok(ktap_is(first, >=, 3000000) && ktap_is(first, <, 5000000) && ktap_is(second, >=, 0) &&
 		ktap_is(second, <, 500000),
 		"memory cgroups: the first reader is charged %ld bytes, the second %ld", first, second);

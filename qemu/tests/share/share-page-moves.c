@@ -12,12 +12,13 @@
  */
 #include <sched.h>
 
+#include "cgroup.h"
 #include "ktap.h"
 #include "share.h"
 
 #define NAME	"f.3000000"
 #define SIZE	3000000
-#define GROUP	"/sys/fs/cgroup/small"
+#define GROUP	CGROUPS "/small"
 #define SECONDS	5
 
 static char right[SIZE], got[SIZE];
@@ -79,10 +80,7 @@ int main(void)
 	ktap_ok(share_plain("/dev/harness/blk0", "/p") && share_read("/p", NAME, right, SIZE) == SIZE && !umount("/p"),
 		"what is in the file");
 	ktap_ok(share_mount("/dev/harness/blk1", "/a", NULL) && share_mount("/dev/harness/blk0", "/b", NULL), "mount");
-	mkdir("/sys/fs/cgroup", 0755);
-	mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL);
-	write_to("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	mkdir(GROUP, 0755);
+	cgroup_make("small");
 	ktap_ok(write_to(GROUP "/memory.max", "12M"), "a cgroup with little memory");
 
 	pids[0] = start("/a", "");
