@@ -17,12 +17,13 @@ import lies
 
 ACCESS, SECRET, REGION = "who", "secret", "nowhere-1"
 TIME = "2026-01-02T03:04:05.250Z"
-MODES = ("good", "marked", "emptypage",                                 # lists in parts
+MODES = ("good", "marked", "emptypage", "numbers",                      # lists in parts
          "signed2", "signed4",                                          # wants a signature
          "nokey", "emptykey", "nosize", "badsize", "hugesize",          # not a list of objects
-         "badtime", "notruncated", "stuck", "alternate", "doctype", "noxml", "nothing", "endless", "refused",
+         "badtime", "notruncated", "nobool", "twobools", "stuck", "alternate", "doctype", "noxml", "nothing", "endless", "refused",
          "dots", "dot", "twice", "both", "toolong", "longname",         # no names of files
-         "short", "long", "cut", "ftp", "forbidden",                    # not the object that is listed
+         "below", "turns", "dirdata",                                   # no directories
+         "short", "long", "cut", "ftp", "forbidden", "partial",         # not the object that is listed
          "part", "hole", "other", "all", "nolength")                    # not the range that was asked for
 
 KEYS = ["a b&c#d+e%f?g=h/\u00fc", "dir/", "dir/sub/file", "dir/sub/~!*'()@$,;:", "empty",
@@ -32,7 +33,7 @@ ODD = {"dots": "x/../../other/secret", "dot": "x/./y", "toolong": "k/" * 1400, "
 
 def content(key):
     """The object of that key: 5,000 bytes or more, unless it is a directory."""
-    if key.endswith("/") or key == "empty":
+    if key == "empty" or (key.endswith("/") and MODE != "dirdata"):
         return b""
     return (hashlib.sha256(key.encode()).digest() * 200)[:5000 + len(key)]
 
@@ -45,6 +46,8 @@ def keys():
         return sorted(KEYS + KEYS[:1])
     if MODE == "both":
         return sorted(KEYS) + ["dir"]
+    if MODE == "below":
+        return sorted(KEYS + ["empty/x/y"])
     return sorted(KEYS)
 
 
@@ -72,6 +75,9 @@ def part_of_list(asked):
     if MODE == "alternate":
         return (f"<?xml version=\"1.0\"?>\n<ListBucketResult><IsTruncated>true</IsTruncated><NextMarker>{'b' if marker == 'a' else 'a'}"
                 "</NextMarker></ListBucketResult>").encode()
+    if MODE == "turns":
+        return (f"<?xml version=\"1.0\"?>\n<ListBucketResult>{listed('dir/')}<IsTruncated>true</IsTruncated>"
+                f"<NextMarker>{'b' if marker == 'a' else 'a'}</NextMarker></ListBucketResult>").encode()
     if MODE == "doctype":
         name = "&a;" * 1000
         return (f'<?xml version="1.0"?>\n<!DOCTYPE z [<!ENTITY a "{"a" * 10000}">]><ListBucketResult><Contents><Key>{name}</Key>'
@@ -79,7 +85,10 @@ def part_of_list(asked):
     if MODE in ("marked", "emptypage") and more:
         said += f"<NextMarker>{escape(now[-1] if now else '!')}</NextMarker>"
     if MODE != "notruncated":
-        said += f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>"
+        words = {"numbers": "01", "nobool": ("False", "True")}.get(MODE, ("false", "true"))
+        said += f"<IsTruncated>{words[more]}</IsTruncated>"
+    if MODE == "twobools":
+        said += "<IsTruncated>false</IsTruncated>"
     return f'<?xml version="1.0"?>\n<ListBucketResult>\n{said}</ListBucketResult>'.encode()
 
 
@@ -150,7 +159,8 @@ class Bucket(lies.Liar):
             self.answer(b"", 302, headers=[("Location", f"ftp://127.0.0.1:{other.getsockname()[1]}/x")])
         elif self.command == "HEAD" or not asked or MODE == "all":
             data = {"short": data[:-1], "long": data + b"x"}.get(MODE, data)
-            self.answer(data[:100] if MODE == "cut" else data, length={"cut": len(data), "nolength": -1}.get(MODE))
+            self.answer(data[:100] if MODE == "cut" else data, 206 if MODE == "partial" else 200,
+                        length={"cut": len(data), "nolength": -1}.get(MODE))
         else:
             first, last = (int(n) for n in asked.groups())
             if MODE == "other":

@@ -125,6 +125,15 @@ hole()
 	grep -Eq "8192\.\. *12288 \| *4096 : +0\.\. +0 \| +0" "$T/extents"
 }
 check "a hole of a file in chunks has no address" hole
+hole_first()
+{
+	mkdir "$T/zeroes" && head -c 1000000 /dev/zero > "$T/zeroes/f" || return 1
+	mkimg --fingerprint --chunksize=4096 "$T/z1.img" "$T/zeroes" && mkimg --fingerprint -Enoinline_data "$T/z2.img" "$T/zeroes" &&
+		cp "$T/z2.img" "$T/z3.img" || return 1
+	[ "$(untouched "$T/z1.img" "$T/z2.img")" = 1003520 ] && [ "$(untouched "$T/z1.img" "$T/z2.img" "$T/z3.img")" = 2007040 ] &&
+		[ "$(untouched "$T/z2.img" "$T/z1.img" "$T/z3.img")" = 1003520 ]
+}
+check "sharing: the first image has a hole where others have zeroes" hole_first
 small_blocks() { mkimg --fingerprint -b1024 "$T/small.img" "$T/once" && [ "$(untouched "$T/small.img" "$T/small.img")" = 0 ]; }
 check "sharing: memory maps no blocks of 1 KiB" small_blocks
 ids()

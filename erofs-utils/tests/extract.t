@@ -176,6 +176,21 @@ def user_xattrs():
             raise Wrong(f"{name}: {xattrs(tap.path('user/out/' + name))}")
 
 
+def closed():
+    """The first name of a file is where its owner can't go."""
+    def fill(top):
+        put(top + "/d/e/a", b"x")
+        os.link(top + "/d/e/a", top + "/z")
+        os.chmod(top + "/d/e", 0o444)
+        os.chmod(top + "/d", 0o600)
+    img = image("img", fill)
+    as_user(FSCK, "--extract=" + tap.path("user/out"), img)
+    top = tap.path("user/out/")
+    modes = [stat.S_IMODE(os.stat(top + d).st_mode) for d in ("d", "d/e")] if ROOT else [0o600, 0o444]
+    if get(top + "z") != b"x" or os.stat(top + "z").st_nlink != 2 or modes != [0o600, 0o444]:
+        raise Wrong(f"modes {modes}")
+
+
 def no_devices():
     def fill(top):
         os.mknod(top + "/n", 0o20666, os.makedev(1, 3))
@@ -318,4 +333,5 @@ tap.check("names of the root directory", names_of_root)
 tap.check("a path that is too long to be compared", long_path)
 tap.check("default ACLs do not get at what is extracted later", default_acl)
 tap.check("xattrs of a read-only file with two names", user_xattrs)
+tap.check("a file with two names, one of them in a directory that can't be searched", closed)
 tap.done()

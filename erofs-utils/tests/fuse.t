@@ -244,6 +244,12 @@ def not_mounted():
             raise Wrong(said)
 
 
+def small_reads():
+    put(tap.path("dir/f"), b"x" * 100000)
+    mounted(lambda want, got: compare(snapshot(want), snapshot(got)), fuse=("-o", "max_read=4096"))
+    must_fail("max_read=x", FUSE, "-o", "max_read=x", tap.path("img"), tap.path("mnt"))
+
+
 # root of a container may not mount
 probe = os.path.exists("/dev/fuse") and os.geteuid() == 0 and os.path.exists(FUSE) and shutil.which("umount") and \
     subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -254,7 +260,7 @@ for options in (), ("-zlz4", "-Eall-fragments,dedupe"), ("-b512", "-zdeflate", "
         tap.skip("all is there", "no /dev/fuse, not root, no right to mount, or no erofsfuse")
 for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid is 0", first_nid), ("a symlink of 1 GiB", huge_symlink), \
         ("no room for what is decompressed", no_room), ("directories of 100,000 and 400,000 names are listed", listed, 100000), \
-        ("permissions of others", others):
+        ("permissions of others", others), ("small reads", small_reads):
     if probe:
         tap.check(*what)
     else:

@@ -115,6 +115,13 @@ fragments()
 }
 check "fragments: right without workers, and the same from 1 and 3" fragments
 rm -f "$T"/w?
+mkdir "$T/descriptors"
+for n in $(seq 300); do head -c 40000 /dev/urandom > "$T/descriptors/$n"; done
+descriptors() (ulimit -Sn 34; "$MKFS" --quiet "$@" "$T/fd.img" "$T/descriptors")
+for o in "" --fingerprint "--fingerprint --workers=16" "--dedupe-files --workers=2" "--fingerprint --chunksize=4096" -zlz4; do
+	check "34 file descriptors: ${o:-no options}" descriptors $o
+done
+rm -rf "$T/fd.img" "$T/descriptors"
 
 # --- labels
 if grep -q -- --file-contexts <("$MKFS" --help); then
@@ -125,6 +132,7 @@ if grep -q -- --file-contexts <("$MKFS" --help); then
 	fails "two files of contexts" "are those of one file" "$MKFS" --quiet "--file-contexts=$T/good.fc" "--file-contexts=$T/good.fc" "$T/l.img" "$T/small"
 	labelled() { "$MKFS" --quiet "--file-contexts=$T/good.fc" "$T/l.img" "$T/small" && grep -q "u:object_r:a_t:s0" "$T/l.img"; }
 	check "labels by file contexts" labelled
+	fails "a directory of file contexts" "are a directory" "$MKFS" --quiet "--file-contexts=$T/small" "$T/l.img" "$T/small"
 fi
 
 # --- compression that brings nothing

@@ -29,7 +29,7 @@ same() { rm -rf "$T/x"; "$FSCK" "--extract=$T/x" "$T/img" && diff -r "$T/want" "
 good() { from "$@" && same; }
 signed() { with "signed$1" make_image "$2" ",passwd_file=$T/key,region=nowhere-1,sig=$1,urlstyle=$3" "$4" && same; }
 
-for m in good marked emptypage; do
+for m in good marked emptypage numbers; do
 	check "a bucket: $m" good $m
 done
 check "signed, version 2" signed 2 127.0.0.1 path bucket
@@ -51,14 +51,19 @@ chunks() { grep -q "Layout: 4" <("$DUMP" --path=/plain "$T/img"); }
 check "and the last are in chunks" chunks
 
 for m in nokey:"without a key" emptykey:"without a key" nosize:"without a size" badsize:"12x is no size" hugesize:"is no size" \
-	badtime:"yesterday is no time" notruncated:"does not say whether" stuck:"does not say whether" alternate:"does not end" noxml:"failed to parse XML" \
+	badtime:"yesterday is no time" notruncated:"does not say whether" nobool:"does not say whether" \
+	twobools:"does not say whether" stuck:"does not say whether" alternate:"does not end" noxml:"failed to parse XML" \
 	doctype:"has a document type" nothing:"." endless:"sends more than it should" refused:"HTTP code 403" dots:"can't be the name" dot:"can't be the name" \
 	twice:"two objects for a b" both:"dir is a directory and an object" toolong:"too long" longname:"too long" \
-	short:"has less than the" long:"." cut:"." ftp:"." \
+	below:"failed to add empty/x/y: .*Not a directory" turns:"two objects for dir/" dirdata:"dir/ is a directory and an object of" \
+	partial:"HTTP code 206" short:"has less than the" long:"." cut:"." ftp:"." \
 	forbidden:"/bucket/.*: request failed with HTTP code 403"; do
 	fails "a server that lies: ${m%%:*}" "${m#*:}" from ${m%%:*}
 	check "and no image is left: ${m%%:*}" test ! -e "$T/img"
 done
+nowhere() { with good make_image 127.0.0.1 ,urlstyle=path bucket/nothing/; }
+fails "a prefix that no object has" "there is no object in bucket/nothing/" nowhere
+check "and no image is left" test ! -e "$T/img"
 # what listens on another port is not spoken to
 quiet() { from ftp 2> /dev/null; [ "$(wc -l < "$T/port")" = 1 ]; }
 check "a server that wants something else than HTTP spoken" quiet

@@ -5,7 +5,7 @@
  * image: chunks chunks --chunksize=4096
  * device: pmem:chunks
  *
- * Without "fsdax: do not follow the mapping of a shared page in dax_lock_folio()"
+ * Without "fsdax: do not make shared pages look anonymous"
  * a kernel whose EROFS does not hear of memory errors oopses, and the harness fails
  * the guest for it.  With the series 3-memory it does, so "make prove-fixes" takes that
  * patch out of 1-fixes alone.
