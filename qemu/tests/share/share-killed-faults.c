@@ -88,6 +88,17 @@ static int read_mem(char *at)
 	return pread(open(path, O_RDONLY), &c, 1, (unsigned long)at) != 1;
 }
 
+/* The kernel follows the list when the process has got its last signal. */
+static void robust_list(char *at)
+{
+	static struct robust_list_head head;
+
+	head.list.next = (struct robust_list *)at;
+	syscall(SYS_set_robust_list, &head, sizeof(head));
+	for (;;)
+		pause();
+}
+
 static const struct {
 	const char *what;
 	int (*call)(char *at);
@@ -128,6 +139,11 @@ int main(void)
 		waits = dm_waits(pid);
 		ktap_ok(share_kill(pid, 5) && waits, "%s: waits, and can be killed", roads[i].what);
 	}
+	pid = fork();
+	if (!pid)
+		robust_list(map + 15 * 47 * 4096);
+	usleep(200000);
+	ktap_ok(share_kill(pid, 5), "a list of robust futexes does not keep who exits");
 	kill(holder, SIGKILL);
 	waitpid(holder, NULL, 0);
 	ktap_ok(dm_reload("hung", "/dev/harness/blk1", "delay", "0"), "the disk goes on");
