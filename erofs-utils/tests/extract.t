@@ -186,7 +186,7 @@ def closed():
     img = image("img", fill)
     as_user(FSCK, "--extract=" + tap.path("user/out"), img)
     top = tap.path("user/out/")
-    modes = [stat.S_IMODE(os.stat(top + d).st_mode) for d in ("d", "d/e")] if ROOT else [0o600, 0o444]
+    modes = [stat.S_IMODE(os.stat(top + d).st_mode) for d in ("d", "d/e")]
     if get(top + "z") != b"x" or os.stat(top + "z").st_nlink != 2 or modes != [0o600, 0o444]:
         raise Wrong(f"modes {modes}")
 
@@ -333,5 +333,6 @@ tap.check("names of the root directory", names_of_root)
 tap.check("a path that is too long to be compared", long_path)
 tap.check("default ACLs do not get at what is extracted later", default_acl)
 tap.check("xattrs of a read-only file with two names", user_xattrs)
-tap.check("a file with two names, one of them in a directory that can't be searched", closed)
+if ROOT and shutil.which("setpriv"):
+    tap.check("a file with two names, one of them in a directory that can't be searched", closed)
 tap.done()

@@ -117,7 +117,8 @@ check "fragments: right without workers, and the same from 1 and 3" fragments
 rm -f "$T"/w?
 mkdir "$T/descriptors"
 for n in $(seq 300); do head -c 40000 /dev/urandom > "$T/descriptors/$n"; done
-descriptors() (ulimit -Sn 34; "$MKFS" --quiet "$@" "$T/fd.img" "$T/descriptors")
+# those that whoever runs the tests has left open count, too
+descriptors() (for f in /proc/self/fd/*; do [ "${f##*/}" -le 2 ] || eval "exec ${f##*/}>&-"; done; ulimit -Sn 34; "$MKFS" --quiet "$@" "$T/fd.img" "$T/descriptors")
 for o in "" --fingerprint "--fingerprint --workers=16" "--dedupe-files --workers=2" "--fingerprint --chunksize=4096" -zlz4; do
 	check "34 file descriptors: ${o:-no options}" descriptors $o
 done

@@ -89,12 +89,13 @@ static int read_mem(char *at)
 }
 
 /* The kernel follows the list when the process has got its last signal. */
-static void robust_list(char *at)
+static void robust_list(char *at, int ready)
 {
 	static struct robust_list_head head;
 
 	head.list.next = (struct robust_list *)at;
-	syscall(SYS_set_robust_list, &head, sizeof(head));
+	if (syscall(SYS_set_robust_list, &head, sizeof(head)) || write(ready, "", 1) != 1)
+		_exit(1);
 	for (;;)
 		pause();
 }
@@ -110,7 +111,8 @@ static const struct {
 
 int main(void)
 {
-	char hung[32], *map;
+	char hung[32], *map, c;
+	int ready[2];
 	bool waits;
 	pid_t pid;
 	int fd;
@@ -139,11 +141,10 @@ int main(void)
 		waits = dm_waits(pid);
 		ktap_ok(share_kill(pid, 5) && waits, "%s: waits, and can be killed", roads[i].what);
 	}
-	pid = fork();
+	pid = pipe(ready) ? -1 : fork();
 	if (!pid)
-		robust_list(map + 15 * 47 * 4096);
-	usleep(200000);
-	ktap_ok(share_kill(pid, 5), "a list of robust futexes does not keep who exits");
+		robust_list(map + 15 * 47 * 4096, ready[1]);
+	ktap_ok(ktap_is(read(ready[0], &c, 1), ==, 1) && share_kill(pid, 5), "a list of robust futexes does not keep who exits");
 	kill(holder, SIGKILL);
 	waitpid(holder, NULL, 0);
 	ktap_ok(dm_reload("hung", "/dev/harness/blk1", "delay", "0"), "the disk goes on");
