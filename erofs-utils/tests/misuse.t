@@ -342,7 +342,34 @@ def beside(*args):
         raise Wrong(f"{path} has {get(path)}")
 
 
+def own_files():
+    """What has been made for an image that somebody else writes goes."""
+    sources()
+    with open(tap.path("img"), "r+b") as f:
+        fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+        must_fail("img is being written by another process", MKFS, "--quiet", "--tar=i", "--ungzip=" + tap.path("r"),
+                  "--vmdk-desc=" + tap.path("v"), tap.path("img"), tap.path("tgz"))
+    for name in "r", "v":
+        if os.path.lexists(tap.path(name)):
+            raise Wrong(f"{name} is left")
+
+
+def made_meanwhile():
+    """What wasn't there when mkfs.erofs started, and isn't from there, stays if it fails."""
+    with subprocess.Popen([MKFS, "--quiet", "--tar=f", "--ungzip", "--gzinfo=" + tap.path("his"), tap.path("img")], stdin=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as p:
+        while not os.path.exists(tap.path("img")):
+            time.sleep(0.01)
+        put(tap.path("his"), b"his")
+        p.stdin.write(b"no archive")
+        p.stdin.close()
+        if not p.wait(60) or get(tap.path("his")) != b"his":
+            raise Wrong(f"exit status {p.returncode}")
+
+
+tap.check("what others make meanwhile stays", made_meanwhile)
 if hasattr(fcntl, "F_OFD_SETLK"):
+    tap.check("what was made for an image that somebody else writes goes", own_files)
     for other in (("--chunksize=4096", "--blobdev=@"), ("--ungzip", "--tar=f,@"), ("--tar=f", "--ungzip=@"), ("--tar=f", "--gzinfo=@"),
                   ("--tar=i", "--ungzip", "--vmdk-desc=@")):
         tap.check("two write the same: " + " ".join(other), lambda o=other: beside(*(a.replace("@", tap.path("his")) for a in o)))
