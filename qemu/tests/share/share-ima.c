@@ -34,12 +34,13 @@ static bool policy(const char *rules)
 static int measured(const char *path)
 {
 	FILE *f = fopen("/sys/kernel/security/ima/ascii_runtime_measurements", "r");
-	char line[4096];
+	char line[4096], *at;
 	int n = 0;
 
+	/* a signature can follow */
 	while (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = 0;
-		n += strlen(line) > strlen(path) && !strcmp(line + strlen(line) - strlen(path), path);
+		at = strstr(line, path);
+		n += at && strchr(" \n", at[strlen(path)]);
 	}
 	if (f)
 		fclose(f);
