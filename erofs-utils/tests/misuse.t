@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Slips of the command line, signals, limits and full disks: one clear error, nothing lost, nothing left."""
+import contextlib
 import fcntl
 import gzip
 import os
@@ -329,13 +330,20 @@ def both_at_once():
 tap.check("two write one image at the same time", both_at_once)
 
 
+@contextlib.contextmanager
+def written(path):
+    """As if another mkfs.erofs wrote that file."""
+    with open(path, "r+b") as f:
+        fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+        yield
+
+
 def beside(*args):
     """What somebody else writes beside his image stays as it is."""
     sources()
     path = args[-1].rpartition("=")[2].rpartition(",")[2]
     put(path, b"his")
-    with open(path, "r+b") as f:
-        fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+    with written(path):
         must_fail(path + " is being written by another process", MKFS, "--quiet", *args, tap.path("img"),
                   tap.path("dir" if "--chunksize=4096" in args else "tgz"))
     if get(path) != b"his":
@@ -345,8 +353,7 @@ def beside(*args):
 def own_files():
     """What has been made for an image that somebody else writes goes."""
     sources()
-    with open(tap.path("img"), "r+b") as f:
-        fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+    with written(tap.path("img")):
         must_fail("img is being written by another process", MKFS, "--quiet", "--tar=i", "--ungzip=" + tap.path("r"),
                   "--vmdk-desc=" + tap.path("v"), tap.path("img"), tap.path("tgz"))
     for name in "r", "v":

@@ -5,7 +5,7 @@
  * image: chunks chunks --chunksize=4096
  * device: pmem:chunks
  *
- * process_vm_readv(2) pins what it reads, as direct I/O and io_uring do.  Without
+ * process_vm_readv(2) pins what it reads, as direct I/O does.  Without
  * "fsdax: do not make shared pages look anonymous" it never ends for shared mappings,
  * and leaves copies behind in private ones.
  */
