@@ -47,6 +47,9 @@ check "what passed is counted and does not run again; what was skipped or failed
 	gives "4 passed, 1 failed, 1 skipped" "skips fails" ./good ./skips ./fails
 check "all of it passed before" gives "2 passed, 0 failed, 0 skipped" "" ./good
 check "a wrong number of points is a failure, each time" gives "4 passed, 1 failed, 0 skipped" "short" ./good ./short
+late() { CHECK_END=1 gives "$@"; }
+check "no test begins after CHECK_END, and what passed before counts" \
+	late "2 passed, 0 failed, 1 skipped" "" ./good ./fails
 check "without -k all runs" sh -c 'rm ran; ci/check ./good && [ "$(cat ran)" = good ]'
 echo "# changed" >> skips
 check "a file that git does not know yet changed" gives "2 passed, 0 failed, 0 skipped" "good" ./good

@@ -377,7 +377,7 @@ def made_meanwhile():
 tap.check("what others make meanwhile stays", made_meanwhile)
 if hasattr(fcntl, "F_OFD_SETLK"):
     tap.check("what was made for an image that somebody else writes goes", own_files)
-    for other in (("--chunksize=4096", "--blobdev=@"), ("--ungzip", "--tar=f,@"), ("--tar=f", "--ungzip=@"), ("--tar=f", "--gzinfo=@"),
+    for other in (("--chunksize=4096", "--blobdev=@"), ("--ungzip", "--tar=i,@"), ("--tar=f", "--ungzip=@"), ("--tar=f", "--gzinfo=@"),
                   ("--tar=i", "--ungzip", "--vmdk-desc=@")):
         tap.check("two write the same: " + " ".join(other), lambda o=other: beside(*(a.replace("@", tap.path("his")) for a in o)))
 
@@ -482,7 +482,7 @@ def other_files(source, *args):
         raise Wrong("there is nothing beside the image")
 
 
-for source, *args in (("dir", "--chunksize=4096", "--blobdev=@blob"), ("tar", "--tar=i", "--vmdk-desc=@vmdk"), ("tar", "--tar=f,@map"),
+for source, *args in (("dir", "--chunksize=4096", "--blobdev=@blob"), ("tar", "--tar=i", "--vmdk-desc=@vmdk"), ("tar", "--tar=i,@map"),
                       ("tgz", "--tar=f", "--ungzip=@raw"), ("tgz", "--tar=f", "--gzinfo=@info"), ("img", "--vmdk-desc=@vmdk")):
     tap.check(f"no other files are left: {' '.join(args)}", other_files, source, *args)
 
