@@ -37,6 +37,9 @@ for o in "" "-zlz4 --workers=2" "-zlzma -Eall-fragments,dedupe" --chunksize=4096
 	check "each of the allocations fails, once: $o" each FAILALLOC "$T/img" "$MKFS" --quiet -T1 -Uclear --fingerprint $o "$T/img" "$T/s"
 done
 check "each of the allocations fails, once: --tar=f" each FAILALLOC "$T/img" "$MKFS" --quiet -T1 -Uclear --fingerprint --tar=f "$T/img" "$T/s.tar"
+mkdir -p "$T/w/d" && touch "$T/w/d/.wh.gone" && ln -s "$(printf 'x%.0s' {1..150})" "$T/w/far"
+tar --format=posix -C "$T/w" -cf "$T/w.tar" . || bail "no tarball"
+check "each of the allocations fails, once: --tar=f --aufs" each FAILALLOC "$T/img" "$MKFS" --quiet -T1 -Uclear --tar=f --aufs "$T/img" "$T/w.tar"
 check "each of the allocations fails, once: rebuild" each FAILALLOC "$T/img" "$MKFS" --quiet -T1 -Uclear --fingerprint "$T/img" "$T/in.img" "$T/in2.img"
 check "each of the allocations fails, once: fsck.erofs" each FAILALLOC - "$FSCK" --fingerprint "$T/in.img"
 check "each of the allocations fails, once: dump.erofs --fingerprint" each FAILALLOC - "$DUMP" --fingerprint "$T/in.img"

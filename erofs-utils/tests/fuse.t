@@ -28,14 +28,14 @@ def unmount(path):
         time.sleep(0.1)
 
 
-def mounted(function, *options, forge=None, fuse=()):
-    os.makedirs(tap.path("mnt"))
+def mounted(function, *options, forge=None, fuse=(), how=()):
+    os.makedirs(tap.path("mnt"), exist_ok=True)
     must(MKFS, "--quiet", *options, tap.path("img"), tap.path("dir"))
     if forge:
         im = Image(tap.path("img"))
         forge(im)
         put(tap.path("img"), im.data)
-    must(FUSE, *fuse, tap.path("img"), tap.path("mnt"))
+    must(*how, FUSE, *fuse, tap.path("img"), tap.path("mnt"))
     try:
         function(tap.path("dir"), tap.path("mnt"))
     finally:
@@ -244,6 +244,24 @@ def not_mounted():
             raise Wrong(said)
 
 
+def closed_streams():
+    """The daemon has /dev/null as standard streams, whatever was opened in their place."""
+    put(tap.path("dir/f"), b"x" * 100000)
+    for closed in "<&-", ">&-", "2>&-":
+        mounted(lambda want, got: compare(snapshot(want), snapshot(got)), how=("sh", "-c", f'exec "$0" "$@" {closed}'))
+
+
+def size():
+    put(tap.path("dir/f"), b"x" * 100000)
+
+    def judge(want, got):
+        st = os.statvfs(got)
+        if (st.f_frsize, st.f_blocks, st.f_files, st.f_bfree) != (4096, os.path.getsize(tap.path("img")) // 4096, 2, 0):
+            raise Wrong(st)
+
+    mounted(judge, "-b4096")
+
+
 def small_reads():
     put(tap.path("dir/f"), b"x" * 100000)
     mounted(lambda want, got: compare(snapshot(want), snapshot(got)), fuse=("-o", "max_read=4096"))
@@ -260,7 +278,8 @@ for options in (), ("-zlz4", "-Eall-fragments,dedupe"), ("-b512", "-zdeflate", "
         tap.skip("all is there", "no /dev/fuse, not root, no right to mount, or no erofsfuse")
 for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid is 0", first_nid), ("a symlink of 1 GiB", huge_symlink), \
         ("no room for what is decompressed", no_room), ("directories of 100,000 and 400,000 names are listed", listed, 100000), \
-        ("permissions of others", others), ("small reads", small_reads):
+        ("permissions of others", others), ("small reads", small_reads), \
+        ("a standard stream is closed", closed_streams), ("what df(1) shows", size):
     if probe:
         tap.check(*what)
     else:

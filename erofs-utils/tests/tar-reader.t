@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import re
+import shutil
 import stat
 import struct
 import subprocess
@@ -69,10 +70,10 @@ def is_tree(want, *parts, options=()):
     compare(want, short)
 
 
-def refused(regex, *parts, options=(), whole=None):
+def refused(regex, *parts, options=("--tar=f",), whole=None):
     """One error that says what is wrong, and nothing left behind."""
     tar, img = write("tar", whole if whole is not None else archive(*parts)), tap.path("img")
-    must_fail(regex, MKFS, "--quiet", "--tar=f", *options, img, tar)
+    must_fail(regex, MKFS, "--quiet", *options, img, tar)
     if os.path.exists(img):
         raise Wrong(f"there is an output file of {os.path.getsize(img)} bytes")
 
@@ -128,6 +129,8 @@ ok("a link of PATH_MAX", refused, "too long", pax([("linkpath", "l" * 4096)]), h
 ok("a GNU name of 2^60 bytes", refused, "too long", header("@", type=b"L", size=base256(1 << 60, 12)), file("x"))
 ok("a PAX header of 4 GiB", refused, "too large", header("@", type=b"x", size=base256(1 << 32, 12)), file("x"))
 ok("a NUL in a PAX path", refused, "NUL", pax([("path", b"ab\0" + b"/" * 4000)]), file("x"))
+ok("a NUL in a PAX path that looks like an xattr", refused, "NUL", pax([("path", b"a.xattr.b\0c")]), file("x"))
+ok("a NUL in the name of an xattr", refused, "NUL", pax([("LIBARCHIVE.xattr.user.%00x", "dg==")]), file("x"))
 ok("hard link to .", refused, "directory", a, header("h", type=b"1", link="."))
 ok("hard link to an empty name", refused, "empty name", a, header("h", type=b"1", link=""))
 ok("hard link to nothing", refused, "No such file", a, header("h", type=b"1", link="nothing"))
@@ -247,7 +250,7 @@ ok("opaque root and directory", is_tree, {"d": None, "d/f": b"1"}, file(".wh..wh
 ok("data of AUFS itself", is_tree, {"a": b"contents of a\n"}, header(".wh..wh.plnk/", **DIR),
    file(".wh..wh.plnk/1.2", b"x" * 600), file(".wh..wh.aufs"), a, options=AUFS)
 for name in ".wh.", ".wh..", ".wh...", "d/.wh.":
-    ok(f"whiteout {name}", refused, "without a name", header("d", **DIR), file(name), options=AUFS)
+    ok(f"whiteout {name}", refused, "without a name", header("d", **DIR), file(name), options=("--tar=f", *AUFS))
 for name in "x", ".", ".w", ".wh", ".wha":
     ok(f"short name {name!r} with --aufs", is_tree, {"d": None} | ({f"d/{name}": b"1"} if name != "." else {}),
        header("d", **DIR), file("d/" + name, b"1") if name != "." else header("d/.", **DIR), options=AUFS)
@@ -365,6 +368,44 @@ for name, option, pack in ("gzip", "--ungzip", gzip.compress), ("xz", "--unxz", 
        (lambda d: d[:-6] + bytes([d[-6] ^ 1]) + d[-5:])(pack(long + bytes(1 << 20))), None)
 
 
+ok("an archive that ends behind a name", refused, "before the file", whole=longname("n" * 200))
+ok("an archive that ends behind a PAX header", refused, "before the file", a, pax([("size", "5")]))
+for size in 1 << 32, (1 << 32) + 1:
+    for how in "--tar=i", "--tar=f":
+        ok(f"{size} bytes of a file are missing, {how}", refused, "Input/output", whole=header("f", size=base256(size, 12)), options=(how,))
+
+
+def second_archive():
+    """Standard input may be somewhere in its file."""
+    one, two = archive(file("one", b"1")), archive(file("two", b"2"))
+    img = tap.path("img")
+    with open(write("tars", one + two), "rb") as f:
+        os.lseek(f.fileno(), len(one), os.SEEK_SET)
+        must(MKFS, "--quiet", "--tar=f", img, stdin=f)
+        os.lseek(f.fileno(), len(one), os.SEEK_SET)
+        must_fail("not at the beginning", MKFS, "--quiet", "--tar=i", tap.path("index"), stdin=f)
+    must(FSCK, "--extract=" + tap.path("out"), img)
+    if get(tap.path("out/two")) != b"2" or os.path.exists(tap.path("out/one")):
+        raise Wrong("another archive")
+
+
+def offset_of_implied(*options):
+    shutil.rmtree(tap.path("out"), ignore_errors=True)
+    extract(write("tar", archive(file("d/e/f", b"1", uid=5, gid=6))), *options)
+    return {p: os.stat(tap.path("out/" + p))[4:6] for p in ("", "d", "d/e", "d/e/f")}
+
+
+def offsets():
+    compare({p: (107, 209) for p in ("", "d", "d/e", "d/e/f")},
+            offset_of_implied("--force-uid=7", "--force-gid=9", "--uid-offset=100", "--gid-offset=200"))
+    own = (os.getuid() + 100000, os.getgid() + 100000)
+    compare({"": own, "d": own, "d/e": own, "d/e/f": (100005, 100006)},
+            offset_of_implied("--uid-offset=100000", "--gid-offset=100000"))
+    # an owner that the source does not have is in nobody's way
+    must(MKFS, "--quiet", "--tar=f", "--uid-offset=-70000", tap.path("img"),
+         write("tar", archive(header("./", uid=70000, **DIR), file("./f", b"1", uid=70001))))
+
+
 def many_names(n):
     tar = write("tar", archive(*[header(f"d/{i * 7919 % n}") for i in range(n)]))
     must(MKFS, "--quiet", "--tar=f", tap.path("img"), tar, timeout=60)
@@ -391,6 +432,11 @@ def no_archive(option, source):
 for option in "--tar=f", "--tar=i", "--tar=headerball":
     for source in "empty", "dir", None:
         ok(f"{option} of {source or 'nothing on standard input'}", no_archive, option, source)
+ok("the second archive of standard input", second_archive)
+if os.getuid():
+    tap.skip("--uid-offset counts for directories that no entry names", "not root")
+else:
+    ok("--uid-offset counts for directories that no entry names", offsets)
 ok("only their owner writes to directories that no entry names", implied_modes, file("etc/x", b"1"))
 ok("100,000 names in one directory take no minute", many_names, 100000)
 tap.done()

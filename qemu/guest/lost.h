@@ -98,8 +98,10 @@ static inline void lost_alone(const char *path, size_t size, int page)
  * @other: the same file, or one that shares its pages
  *
  * Who reads the file later gets its bytes, from another page.
+ *
+ * Return: the page frame that is lost
  */
-static inline void lost_pinned_at(const char *path, int n, const char *other)
+static inline uint64_t lost_pinned_at(const char *path, int n, const char *other)
 {
 	static char bytes[PAGE_ROOM], got[PAGE_ROOM];
 	uint64_t frame, now;
@@ -118,6 +120,7 @@ static inline void lost_pinned_at(const char *path, int n, const char *other)
 		"%s: who reads it gets another one: %#llx", other, (unsigned long long)now);
 	close(fd);
 	close(pipe);
+	return frame;
 }
 
 /** lost_pinned - the same for the only page of a file */
@@ -127,7 +130,7 @@ static inline void lost_pinned(const char *path, const char *other)
 }
 
 /**
- * lost_pinned_large - the same for a page within a large folio: three results
+ * lost_pinned_large - the same for a page within a large folio: four results
  * @path: of a file of some MiB, which is not in the page cache
  * @other: as above
  */
@@ -135,13 +138,15 @@ static inline void lost_pinned_large(const char *path, const char *other)
 {
 	char c[4096];
 	int fd = open(path, O_RDONLY), before;
+	uint64_t frame;
 
 	/* readahead makes folios larger the longer this goes on */
 	while (read(fd, c, sizeof(c)) > 0)
 		;
 	close(fd);
 	before = times_said("unsplit thp");
-	lost_pinned_at(path, 401, other);
+	frame = lost_pinned_at(path, 401, other);
+	ktap_ok(page_in_folio(frame) == 1, "nobody gets its memory when the pipe lets it go");
 	ktap_ok(times_said("unsplit thp") > before, "it was part of a large folio");
 }
 

@@ -101,6 +101,25 @@ static inline bool page_poison(uint64_t frame)
 }
 
 /**
+ * page_in_folio - is a page of memory part of a large folio?
+ * @frame: page frame number
+ *
+ * The bits are those of Documentation/admin-guide/mm/pagemap.rst.
+ *
+ * Return: 1 or 0; -1 if /proc/kpageflags can't be read
+ */
+static inline int page_in_folio(uint64_t frame)
+{
+	const uint64_t head = 1 << 15, tail = 1 << 16;
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	uint64_t flags;
+	ssize_t n = pread(fd, &flags, sizeof(flags), frame * sizeof(flags));
+
+	close(fd);
+	return n == sizeof(flags) ? !!(flags & (head | tail)) : -1;
+}
+
+/**
  * page_faults - count page faults
  *
  * Return: how many this process has had, with and without I/O.

@@ -163,11 +163,13 @@ static inline ssize_t share_read(const char *dir, const char *name, char *buffer
 /** share_read_at - read a byte of a file, and no more than its page. Return: 0, or an errno */
 static inline int share_read_at(const char *dir, const char *name, off_t at)
 {
-	int fd = share_open(dir, name);
+	int fd = share_open(dir, name), error;
 	char c;
 
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	return pread(fd, &c, 1, at) == 1 ? 0 : errno;
+	error = pread(fd, &c, 1, at) == 1 ? 0 : errno;
+	close(fd);
+	return error;
 }
 
 /** share_unreadable - for share_within(): 0 if a file cannot be read */
