@@ -50,6 +50,9 @@ check "a wrong number of points is a failure, each time" gives "4 passed, 1 fail
 late() { CHECK_END=1 gives "$@"; }
 check "no test begins after CHECK_END, and what passed before counts" \
 	late "2 passed, 0 failed, 1 skipped" "" ./good ./fails
+new_test hangs 'ok 1 - a' && echo 'sleep 60' >> hangs
+ends() { CHECK_END=$(($(date +%s) + 3)) CHECK_GRACE=1 gives "$@"; }
+check "a test that does not end fails" ends "3 passed, 1 failed, 0 skipped" "good hangs" ./good ./hangs
 check "without -k all runs" sh -c 'rm ran; ci/check ./good && [ "$(cat ran)" = good ]'
 echo "# changed" >> skips
 check "a file that git does not know yet changed" gives "2 passed, 0 failed, 0 skipped" "good" ./good

@@ -76,7 +76,7 @@ builds() # COMMIT [EACH]
 }
 
 # With SERIES_SECONDS patches are built for so long; the last state is built always, and first.
-# With CHECK_UNTIL nothing is built after that, in seconds since 1970.
+# With CHECK_UNTIL no base and no patch is begun after that, in seconds since 1970.
 too_late() { [ "$(date +%s)" -gt "${CHECK_UNTIL:-$((1 << 40))}" ]; }
 out_of_time() { [ $SECONDS -gt "${SERIES_SECONDS:-86400}" ] || too_late; }
 

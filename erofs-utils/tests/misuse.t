@@ -64,7 +64,7 @@ TAR = "--tar=f"
 for regex, source, *args in (("power of two", "dir", "-b5000"), ("power of two", "dir", "--chunksize=-4096"),
                              ("invalid uid", "dir", "--force-uid=4294967300"), ("invalid gid", "dir", "--force-gid=x"),
                              ("invalid uid offset", "dir", "--uid-offset=99999999999"), ("invalid --tar=x", "tar", "--tar=x"),
-                             ("no map of an image", "tar", "--tar=f,/nowhere/x"), ("extent size", "dir", "--max-extent-bytes=-1"),
+                             ("no map of an image", "tar", "--tar=f,/nowhere/x"),
                              ("invalid --sort=x", "tar", TAR, "--sort=x"), ("invalid --ovlfs-strip=yes", "dir", "--ovlfs-strip=yes"),
                              ("too long", "dir", "-zlz4," + "a" * 60 + ",b"), ("exclude", "dir", "--exclude-regex=("),
                              ("leave the files out", "tar", TAR, "--exclude-path=f1"), ("leave the files out", "img", "--exclude-regex=f.*"),

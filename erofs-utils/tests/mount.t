@@ -39,6 +39,10 @@ tap.check("a debug level that is no number", must_fail, "debug level", MOUNT, "-
 
 for args in ("-o", "oci.layer=0"), ("-t", "erofs.local", "-o", "s3.endpoint=a"), ("-t", "erofs.fuse", "-o", "oci.layer=0"):
     tap.check(f"options of remote sources for a local one: {' '.join(args)}", must_fail, "oci", MOUNT, *args, "image", "/nothing/at/all")
+os.environ["AWS_ACCESS_KEY_ID"] = "A" * 16
+for sources in "s3.endpoint=a,oci.blob=b", "oci.blob=b,s3.endpoint=a":
+    tap.check(f"options of two remote sources: {sources}", must_fail, "used together", MOUNT, "-f", "-t", "erofs.nbd", "-o", sources, "image", "/")
+del os.environ["AWS_ACCESS_KEY_ID"]
 
 
 def no_ublk():

@@ -34,6 +34,8 @@ for m in good list; do
 done
 other_digest() { local ref=@sha256:$(printf %064d 0); from "$1"; }
 fails "an image by another digest" "sends something else than sha256:" other_digest good
+other_kind() { local ref=@sha512:$(printf %0128d 0); from "$1"; }
+fails "an image by another kind of digest" "can't be verified" other_kind good
 fails "a list for another variant" "repo/img:tag has nothing for the platform linux/arm64/v8" with_platform linux/arm64/v8 from othervariant
 check "a registry that wants something else than HTTP spoken" quiet gopher
 for m in evil short empty otherlist; do

@@ -36,6 +36,10 @@ check "signed, version 2" signed 2 127.0.0.1 path bucket
 check "signed, version 2, the bucket in the host" signed 2 localhost vhost bucket
 check "signed, version 4" signed 4 127.0.0.1 path bucket
 check "signed, version 4, the bucket in the host" signed 4 localhost vhost bucket
+lines() { cp "$T/key" "$T/one" && echo "other:secret" >> "$T/key" && signed 4 127.0.0.1 path bucket; local status=$?; mv "$T/one" "$T/key"; return $status; }
+check "keys are in the first line" lines
+no_keys() { printf '\n%s\n' "$(cat "$T/key")" > "$T/none"; ! make_image 127.0.0.1 ",passwd_file=$T/none" bucket 2> "$T/err" && grep "first line" "$T/err"; }
+check "and nowhere else" no_keys
 prefix() { with signed4 make_image 127.0.0.1 ",passwd_file=$T/key,region=nowhere-1,sig=4,urlstyle=path" "bucket/a b&c#" &&
 	[ "$("$DUMP" --ls --path=/ "$T/img" | grep -c 'a b&c#')" = 1 ] && [ "$("$DUMP" --ls --path=/ "$T/img" | grep -c plain)" = 0 ]; }
 check "a prefix that has to be encoded" prefix

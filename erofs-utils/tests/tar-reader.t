@@ -131,6 +131,7 @@ ok("a PAX header of 4 GiB", refused, "too large", header("@", type=b"x", size=ba
 ok("a NUL in a PAX path", refused, "NUL", pax([("path", b"ab\0" + b"/" * 4000)]), file("x"))
 ok("a NUL in a PAX path that looks like an xattr", refused, "NUL", pax([("path", b"a.xattr.b\0c")]), file("x"))
 ok("a NUL in the name of an xattr", refused, "NUL", pax([("LIBARCHIVE.xattr.user.%00x", "dg==")]), file("x"))
+ok("base64 that ends within a byte", refused, "cleaning|corrupt", pax([("LIBARCHIVE.xattr.user.x", "dh")]), file("x"))
 ok("hard link to .", refused, "directory", a, header("h", type=b"1", link="."))
 ok("hard link to an empty name", refused, "empty name", a, header("h", type=b"1", link=""))
 ok("hard link to nothing", refused, "No such file", a, header("h", type=b"1", link="nothing"))

@@ -92,16 +92,13 @@ static inline void lost_alone(const char *path, size_t size, int page)
 }
 
 /**
- * lost_pinned_at - lose a page of a file while a pipe has it: two results
+ * lost_pinned - lose the only page of a file while a pipe has it: two results
  * @path: of the file, which is in the page cache
- * @n: number of the page
  * @other: the same file, or one that shares its pages
  *
  * Who reads the file later gets its bytes, from another page.
- *
- * Return: the page frame that is lost
  */
-static inline uint64_t lost_pinned_at(const char *path, int n, const char *other)
+static inline void lost_pinned(const char *path, const char *other)
 {
 	static char bytes[PAGE_ROOM], got[PAGE_ROOM];
 	uint64_t frame, now;
@@ -109,45 +106,17 @@ static inline uint64_t lost_pinned_at(const char *path, int n, const char *other
 
 	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
 	sigbus_catch();
-	frame = file_frame_at(path, n);
-	pipe = page_in_pipe(path, n, bytes);
-	ktap_ok(frame && pipe >= 0 && file_frame_at(other, n) == frame, "%s: its page %#llx is in a pipe", path,
+	frame = file_frame(path);
+	pipe = page_in_pipe(path, 0, bytes);
+	ktap_ok(frame && pipe >= 0 && file_frame(other) == frame, "%s: its page %#llx is in a pipe", path,
 		(unsigned long long)frame);
 	page_poison(frame);	/* it's in use: EBUSY */
-	now = sigbus_came() ? 0 : file_frame_at(other, n);
+	now = sigbus_came() ? 0 : file_frame(other);
 	fd = open(other, O_RDONLY);
-	ktap_ok(now && now != frame && pread(fd, got, getpagesize(), (off_t)n * getpagesize()) > 0 && !memcmp(got, bytes, getpagesize()),
+	ktap_ok(now && now != frame && pread(fd, got, getpagesize(), 0) > 0 && !memcmp(got, bytes, getpagesize()),
 		"%s: who reads it gets another one: %#llx", other, (unsigned long long)now);
 	close(fd);
 	close(pipe);
-	return frame;
-}
-
-/** lost_pinned - the same for the only page of a file */
-static inline void lost_pinned(const char *path, const char *other)
-{
-	lost_pinned_at(path, 0, other);
-}
-
-/**
- * lost_pinned_large - the same for a page within a large folio: four results
- * @path: of a file of some MiB, which is not in the page cache
- * @other: as above
- */
-static inline void lost_pinned_large(const char *path, const char *other)
-{
-	char c[4096];
-	int fd = open(path, O_RDONLY), before;
-	uint64_t frame;
-
-	/* readahead makes folios larger the longer this goes on */
-	while (read(fd, c, sizeof(c)) > 0)
-		;
-	close(fd);
-	before = times_said("unsplit thp");
-	frame = lost_pinned_at(path, 401, other);
-	ktap_ok(page_in_folio(frame) == 1, "nobody gets its memory when the pipe lets it go");
-	ktap_ok(times_said("unsplit thp") > before, "it was part of a large folio");
 }
 
 #endif /* LOST_H */

@@ -39,11 +39,11 @@ static inline uint64_t page_frame(const volatile void *address)
 	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
 }
 
-/* The page frame of page @n of a file that can be mapped, or 0 */
-static inline uint64_t file_frame_at(const char *path, int n)
+/* The page frame of the first page of a file that can be mapped, or 0 */
+static inline uint64_t file_frame(const char *path)
 {
 	int fd = open(path, O_RDONLY);
-	volatile char *p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, (off_t)n * getpagesize());
+	volatile char *p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
 	uint64_t frame = 0;
 
 	if (p != MAP_FAILED) {
@@ -53,12 +53,6 @@ static inline uint64_t file_frame_at(const char *path, int n)
 	}
 	close(fd);
 	return frame;
-}
-
-/* That of its first page */
-static inline uint64_t file_frame(const char *path)
-{
-	return file_frame_at(path, 0);
 }
 
 /* Where errors are reported; debugfs has to be mounted. */
@@ -98,25 +92,6 @@ static inline bool page_poison(uint64_t frame)
 	close(fd);
 	errno = error;
 	return !error;
-}
-
-/**
- * page_in_folio - is a page of memory part of a large folio?
- * @frame: page frame number
- *
- * The bits are those of Documentation/admin-guide/mm/pagemap.rst.
- *
- * Return: 1 or 0; -1 if /proc/kpageflags can't be read
- */
-static inline int page_in_folio(uint64_t frame)
-{
-	const uint64_t head = 1 << 15, tail = 1 << 16;
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	uint64_t flags;
-	ssize_t n = pread(fd, &flags, sizeof(flags), frame * sizeof(flags));
-
-	close(fd);
-	return n == sizeof(flags) ? !!(flags & (head | tail)) : -1;
 }
 
 /**

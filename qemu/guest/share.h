@@ -167,6 +167,7 @@ static inline int share_read_at(const char *dir, const char *name, off_t at)
 	char c;
 
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	errno = EIO;	/* it may be shorter */
 	error = pread(fd, &c, 1, at) == 1 ? 0 : errno;
 	close(fd);
 	return error;

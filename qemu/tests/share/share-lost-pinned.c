@@ -17,7 +17,6 @@ static void one_feeds(const char *feeds, const char *what)
 
 	ktap_ok(share_mount(feeds, "/a", NULL) && share_mount(other, "/b", NULL), "%s is mounted first", what);
 	lost_pinned("/a/f.4096", "/b/f.4096");
-	lost_pinned_large("/a/f.3000000", "/b/f.3000000");
 	ktap_eq(share_counter(NULL, "failed"), 0, "no copy has failed");
 	ktap_ok(!umount("/b") && !umount("/a"), "unmount");
 }
