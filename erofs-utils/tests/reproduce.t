@@ -54,6 +54,32 @@ for o in ("", "-zlz4", "-zlz4 -E48bit", "-zlz4 -E48bit,fragments", "-zlz4 -E48bi
     tap.check(f"the same bytes, and the right ones: {o or 'plain'}", same, *o.split())
 
 
+def large_fragments():
+    """The first fragment is matched as a whole, whether it has been written by then or not."""
+    text = b"".join(b"line %d of something that compresses\n" % (n % 97) for n in range(40000))
+    for name in "a", "b":
+        put(tap.path("tree/" + name), text)
+    for workers in "0", "2":
+        got = [make("one", "-zlz4", "-Efragments", "--workers=" + workers) for n in range(8)]
+        if len(set(got)) > 1 or len(got[0]) > 16384:
+            raise Wrong(f"--workers={workers}: images of {sorted(map(len, got))} bytes")
+    right("one")
+
+
+def whole_files_only():
+    """-Efragdedupe=inode leaves equal tails alone, with worker threads, too."""
+    for name in "a", "b":
+        put(tap.path("tree/" + name), b"".join(b"%s %d\n" % (name.encode(), n) for n in range(2500)) + b"an equal end\n" * 230)
+    for workers in "0", "2":
+        said = must(MKFS, "-d9", "-zlz4", "-Efragments,fragdedupe=inode", "--workers=" + workers, tap.path("one"), tap.path("tree"))
+        if said.count("Discard the sub-inode") != 2:
+            raise Wrong("\n".join(line for line in said.split("\n") if "tail" in line))
+
+
+tap.check("fragments that are larger than what is compared in memory", large_fragments)
+tap.check("-Efragdedupe=inode", whole_files_only)
+
+
 def with_other_holes(*options):
     """What a file system calls a hole isn't part of a tree: cp and tar make others."""
     sizes = (1, 3000, 4096, 100000, 3 << 20)
