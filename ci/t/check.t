@@ -12,6 +12,8 @@ mkdir "$P"
 cp -r ci "$P"
 cd "$P" || exit 1
 export BUILD=$P/build HOME=$T
+# What "make check" gives its own tests is not for these.
+unset CHECK_END CHECK_GRACE
 git init -q . && printf '/build\n/ran\n' > .gitignore
 
 new_test() # NAME LINE...
@@ -53,6 +55,21 @@ check "no test begins after CHECK_END, and what passed before counts" \
 new_test hangs 'ok 1 - a' && echo 'sleep 60' >> hangs
 ends() { CHECK_END=$(($(date +%s) + 3)) CHECK_GRACE=1 gives "$@"; }
 check "a test that does not end fails" ends "3 passed, 1 failed, 0 skipped" "good hangs" ./good ./hangs
+# A test of which nothing is left if ci/check is interrupted.
+new_test waits 'ok 1 - a' && echo 'exec sleep 54321' >> waits
+interrupted()
+{
+	local pid
+
+	CHECK_END=$(($(date +%s) + 60)) env --default-signal setsid ci/check ./waits > out 2>&1 &
+	pid=$!
+	for _ in $(seq 100); do pgrep -f '^sleep 54321' > pids && break; sleep 0.1; done
+	kill -INT -- -$pid
+	wait $pid
+	for _ in $(seq 100); do pgrep -f '^sleep 54321' > left || break; sleep 0.1; done
+	[ -s pids ] && [ ! -s left ]
+}
+check "an interrupt ends the test, too" interrupted
 check "without -k all runs" sh -c 'rm ran; ci/check ./good && [ "$(cat ran)" = good ]'
 echo "# changed" >> skips
 check "a file that git does not know yet changed" gives "2 passed, 0 failed, 0 skipped" "good" ./good
