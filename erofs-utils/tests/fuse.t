@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is read from a mount of erofsfuse is what the image says, and large directories take no longer for each name."""
 import mmap
+import errno
 import os
 import random
 import shutil
@@ -127,6 +128,22 @@ def others():
             raise Wrong("root may read it")
 
     mounted(check, fuse=("-o", "allow_other"))
+
+
+def long_name():
+    """A name that no file can have gives the errno of other file systems."""
+    put(tap.path("dir/file"), b"")
+
+    def check(_, got):
+        for length, number in (255, errno.ENOENT), (256, errno.ENAMETOOLONG):
+            try:
+                os.lstat(f"{got}/{'n' * length}")
+            except OSError as e:
+                if e.errno == number:
+                    continue
+            raise Wrong(f"a name of {length} bytes gives another errno than {number}")
+
+    mounted(check)
 
 
 def wrong_options():
@@ -279,7 +296,8 @@ for options in (), ("-zlz4", "-Eall-fragments,dedupe"), ("-b512", "-zdeflate", "
 for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid is 0", first_nid), ("a symlink of 1 GiB", huge_symlink), \
         ("no room for what is decompressed", no_room), ("directories of 100,000 and 400,000 names are listed", listed, 100000), \
         ("permissions of others", others), ("small reads", small_reads), \
-        ("a standard stream is closed", closed_streams), ("what df(1) shows", size):
+        ("a standard stream is closed", closed_streams), ("what df(1) shows", size), \
+        ("a name that is too long", long_name):
     if probe:
         tap.check(*what)
     else:

@@ -30,7 +30,8 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "token-refused", "token-expires",                      # not for this password; for one blob only
          "nothing", "toomany",                                  # errors for whatever is asked for
          "endless-layer", "flood",                              # more than the manifest says, or than was asked for
-         "otherrange", "norange", "blanks")                     # another range, nobody knows which, and that one
+         "otherrange", "norange", "blanks",                     # another range, nobody knows which, and that one
+         "encoded", "encoded-if")                               # compressed once more; no lie: if that may be
 MODE = sys.argv[1]
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
@@ -185,6 +186,9 @@ class Registry(lies.Liar):
                 for _ in range(200):
                     self.wfile.write(bytes(1 << 20))
                 self.close_connection = True
+                return
+            if MODE == "encoded" or MODE == "encoded-if" and "identity" not in self.headers.get("Accept-Encoding", ""):
+                self.answer(gzip.compress(GOOD), headers=[("Content-Encoding", "gzip")])
                 return
             if asked and MODE == "otherrange":
                 self.answer(GOOD[:20], 206, headers=[("Content-Range", f"bytes 0-19/{len(GOOD)}")])

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from taplib import FSCK, MKFS, Tap, Wrong, compare, must, put, snapshot  # noqa: E402
@@ -161,6 +162,28 @@ def times(epoch, want, *options):
     must(FSCK, "--extract=" + tap.path("out"), tap.path("img"))
     compare(want, {n: os.lstat(tap.path("out/" + n)).st_mtime_ns for n in want})
 
+
+def hard_links():
+    """Hints are for the same name of a hard link, whichever comes first in its directory."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as top:    # which lists the newest name first
+        text = b"".join(b"%d\n" % n for n in range(100000))
+        images = []
+        put(tap.path("hints"), b"16384 so$\n")
+        for first, second in ("A.so", "b"), ("b", "A.so"):
+            put(f"{top}/{first}/{first}", text)
+            os.link(f"{top}/{first}/{first}", f"{top}/{first}/{second}")
+            must(MKFS, *FIXED, "--all-time", "-zlz4", "-C65536", "--compress-hints=" + tap.path("hints"), tap.path("linked"),
+                 f"{top}/{first}")
+            with open(tap.path("linked"), "rb") as f:
+                images.append(f.read())
+    if images[0] != images[1]:
+        raise Wrong("the images differ")
+
+
+if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK):
+    tap.check("compress hints for hard links", hard_links)
+else:
+    tap.skip("compress hints for hard links", "no /dev/shm")
 
 OWN = {"1969": -1000000000, "2001": 1000000000500000000, "2023": 1700000000000000001}
 for o in ("", "-E48bit", "-m4096", "-Edot-omitted", "-Eforce-inode-extended"):
