@@ -16,7 +16,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "devdax.h"
@@ -55,35 +54,15 @@ static bool is_no_device(int error)
 	return error == ENXIO || error == ENODEV;
 }
 
-/* fsdev_dax of Linux 7.3 has a node, which is the one of device_dax. */
-static bool fsdev_has_node(void)
-{
-	struct utsname kernel;
-
-	uname(&kernel);
-	return strncmp(kernel.release, "6.", 2);
-}
-
 /* What was opened and mapped with device_dax, when fsdev_dax comes. */
 static void leave_device_dax(int old, char *held, int round)
 {
 	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && is_bound(""), "%d: unbind it", round);
-	if (fsdev_has_node()) {
-		ktap_eq(driver(BUS_DAX "fsdev_dax/bind", "dax0.0"), EBUSY,
-			"%d: fsdev_dax does not take what is open from before", round);
-	} else {
-		ktap_ok(!driver(BUS_DAX "fsdev_dax/bind", "dax0.0") && is_bound("fsdev_dax"),
-			"%d: fsdev_dax takes it, open as it is", round);
-		ktap_fails(mmap(NULL, DATA, PROT_READ, MAP_SHARED, old, 0) == MAP_FAILED, ENXIO,
-			"%d: it cannot be mapped by a file from before", round);
-	}
+	ktap_ok(!driver(BUS_DAX "fsdev_dax/bind", "dax0.0") && is_bound("fsdev_dax"),
+		"%d: fsdev_dax takes it, open as it is", round);
+	ktap_fails(mmap(NULL, DATA, PROT_READ, MAP_SHARED, old, 0) == MAP_FAILED, ENXIO,
+		"%d: it cannot be mapped by a file from before", round);
 	ktap_ok(ktap_is(readable(held), ==, EFAULT), "%d: a mapping from before has nothing", round);
-	if (fsdev_has_node()) {
-		munmap(held, DATA);
-		close(old);
-		ktap_ok(!driver(BUS_DAX "fsdev_dax/bind", "dax0.0") && is_bound("fsdev_dax"),
-			"%d: once that is closed, it does", round);
-	}
 	errno = 0;
 	ktap_ok(!magic_by_mapping() && is_no_device(errno), "%d: its node cannot be mapped", round);
 }
@@ -92,7 +71,7 @@ int main(void)
 {
 	const char *namespace;
 	glob_t namespaces;
-	int fd, old, error;
+	int fd, old, node, error;
 	char c, *held;
 
 	ktap_begin();
@@ -124,18 +103,16 @@ int main(void)
 		ktap_ok(driver(BUS_DAX "device_dax/bind", "dax0.0") && is_bound("fsdev_dax"),
 			"%d: so is another driver", round);
 		ktap_ok(content_is_right() && !umount("/mnt"), "%d: the mount has not noticed", round);
-		if (fsdev_has_node())
-			old = open(NODE, O_RDWR);
+		node = open(NODE, O_RDWR);
 		ktap_ok(!driver(BUS_DAX "fsdev_dax/unbind", "dax0.0") && is_bound("") && !mounts() &&
 			is_no_device(errno),
 			"%d: without a driver there is no mount", round);
-		ktap_ok(ktap_is(driver(BUS_DAX "device_dax/bind", "dax0.0"), ==, EBUSY),
-			"%d: device_dax does not take what is open from before", round);
-		if (!fsdev_has_node())
-			munmap(held, DATA);
-		close(old);
 		ktap_ok(!driver(BUS_DAX "device_dax/bind", "dax0.0") &&
-			is_bound("device_dax"), "%d: and back", round);
+			is_bound("device_dax"), "%d: and back, open as it is", round);
+		ktap_ok(ktap_is(readable(held), ==, 0), "%d: the mapping from before has it again", round);
+		munmap(held, DATA);
+		close(old);
+		close(node);
 	}
 
 	/* the namespace goes, and with it the device */
