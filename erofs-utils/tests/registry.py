@@ -31,7 +31,7 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "nothing", "toomany",                                  # errors for whatever is asked for
          "endless-layer", "flood",                              # more than the manifest says, or than was asked for
          "otherrange", "norange", "blanks",                     # another range, nobody knows which, and that one
-         "encoded", "encoded-if")                               # compressed once more; no lie: if that may be
+         "encoded-if")                                          # no lie: compresses once more if it may
 MODE = sys.argv[1]
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
@@ -187,7 +187,7 @@ class Registry(lies.Liar):
                     self.wfile.write(bytes(1 << 20))
                 self.close_connection = True
                 return
-            if MODE == "encoded" or MODE == "encoded-if" and "identity" not in self.headers.get("Accept-Encoding", ""):
+            if MODE == "encoded-if" and "identity" not in self.headers.get("Accept-Encoding", ""):
                 self.answer(gzip.compress(GOOD), headers=[("Content-Encoding", "gzip")])
                 return
             if asked and MODE == "otherrange":

@@ -67,6 +67,20 @@ static void leave_device_dax(int old, char *held, int round)
 	ktap_ok(!magic_by_mapping() && is_no_device(errno), "%d: its node cannot be mapped", round);
 }
 
+/* A file that was opened with fsdev_dax does not decide what others get later. */
+static void leave_fsdev_dax(int round)
+{
+	int node;
+
+	ktap_ok(!driver(BUS_DAX "device_dax/unbind", "dax0.0") && !driver(BUS_DAX "fsdev_dax/bind", "dax0.0"),
+		"%d: to fsdev_dax once more", round);
+	node = open(NODE, O_RDWR);
+	ktap_ok(!driver(BUS_DAX "fsdev_dax/unbind", "dax0.0") && !driver(BUS_DAX "device_dax/bind", "dax0.0"),
+		"%d: and back, while only its file is open", round);
+	ktap_ok(image_can_be_mapped(), "%d: who opens it now can map it", round);
+	close(node);
+}
+
 int main(void)
 {
 	const char *namespace;
@@ -113,6 +127,7 @@ int main(void)
 		munmap(held, DATA);
 		close(old);
 		close(node);
+		leave_fsdev_dax(round);
 	}
 
 	/* the namespace goes, and with it the device */
