@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test: a page that a DAX device had lost before it was mounted makes a shared file fail, so that a younger image uses its own copy
+ * test: a page that a DAX device had lost before it was mounted makes a shared file fail for who maps it, too
  * series: 4-share/????-erofs-share-memory-between-files-on-DAX.patch
  * config: EROFS_FS_PAGE_CACHE_SHARE MEMORY_FAILURE HWPOISON_INJECT PAGE_SIZE_4KB
  * image: base share base --dax
