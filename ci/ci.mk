@@ -24,7 +24,8 @@ TESTS ?= $(FIRST_TESTS) $(filter-out $(FIRST_TESTS) $(LAST_TESTS),$(ALL_TESTS)) 
 # All of it within an hour, from an empty machine: no test begins after so many seconds.  After
 # three quarters of that no guest starts on the debug kernel, and no patch is built by itself; the last
 # state of the series takes 8 minutes, and so begins before, or not at all.  A machine that has not got
-# to the debug kernel in a quarter does without it: it would need twice as long again for that.
+# to the debug kernel in an eighth has had to compile the fast one.  It does without the other: that
+# would take a third of the hour, and no guest would be left time to run on either.
 CHECK_SECONDS ?= 3200
 CHECK_START := $(shell date +%s)
 
@@ -32,14 +33,14 @@ CHECK_START := $(shell date +%s)
 arguments-check:
 	$(call check_number,CHECK_SECONDS)
 check: packages utils host-tools guest kernel ## check: run all tests of BASE and UTILS_BASE, host and guest
-	@if [ $$(date +%s) -lt $$(($(CHECK_START) + $(CHECK_SECONDS) / 4)) ]; then \
+	@if [ $$(date +%s) -lt $$(($(CHECK_START) + $(CHECK_SECONDS) / 8)) ]; then \
 		$(MAKE) --no-print-directory kernel FLAVOUR=debug; \
 	else \
 		echo "check: no time left to build the debug kernel; CHECK_SECONDS=N gives it more"; \
 	fi
 	@$(MAKE) --no-print-directory kselftests
 	@ONLY_BASES='$(BASE) $(UTILS_BASE)' SERIES_SECONDS=200 CHECK_END=$$(($(CHECK_START) + $(CHECK_SECONDS))) \
-		CHECK_UNTIL=$$(($(CHECK_START) + $(CHECK_SECONDS) * 3 / 4)) ci/check -k $(BUILD)/check/proved $(TESTS)
+		CHECK_UNTIL=$$(($(CHECK_START) + $(CHECK_SECONDS) * 3 / 4)) ci/check -j $$(nproc) -k $(BUILD)/check/proved $(TESTS)
 
 .PHONY: check-quick
 check-quick: packages utils guest kernel ## check-quick: the series of BASE, and all guest tests on its fast kernel

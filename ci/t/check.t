@@ -70,6 +70,24 @@ interrupted()
 	[ -s pids ] && [ ! -s left ]
 }
 check "an interrupt ends the test, too" interrupted
+# Two that end once both have begun, and one that is to begin after them.
+mkdir -p erofs-utils/tests
+for t in one two; do
+	printf '#!/bin/sh\ntouch began-%s\nfor i in $(seq 100); do [ -e began-one ] && [ -e began-two ] && break; sleep 0.1; done\n%s\n%s\n' \
+		$t '[ $i -lt 100 ] && echo "ok 1 - a" || echo "not ok 1 - a"' 'sleep 0.5; echo >> ended; echo 1..1' > erofs-utils/tests/$t
+	chmod +x erofs-utils/tests/$t
+done
+new_test after 'ok 1 - a' && sed -i 's/^echo 1..1/[ "$(wc -l < ended)" = 2 ] \&\& echo 1..1/' after
+at_a_time() # JOBS LAST-LINE
+{
+	rm -f began-* ended
+	ci/check -j "$1" erofs-utils/tests/one erofs-utils/tests/two ./after > out 2>&1
+	cat out
+	[ "$(tail -n 1 out)" = "$2" ]
+}
+check "-j: tests of the tools run at a time, and what follows after them" at_a_time 2 "3 passed, 0 failed, 0 skipped"
+check "without, one after the other" at_a_time 1 "2 passed, 1 failed, 0 skipped"
+check "-j takes a number" sh -c 'ci/check -j x ./good; [ $? = 2 ]'
 check "without -k all runs" sh -c 'rm ran; ci/check ./good && [ "$(cat ran)" = good ]'
 echo "# changed" >> skips
 check "a file that git does not know yet changed" gives "2 passed, 0 failed, 0 skipped" "good" ./good
