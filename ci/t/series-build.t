@@ -44,6 +44,9 @@ configure() # VARIANT OPTION-OFF...
 
 	shift
 	for o in "$@"; do echo "# $o is not set"; done > "$T/off.config"
+	# Our guests do without, but the series changes it.
+	! grep -qs '^config EROFS_FS_ONDEMAND' "$work/fs/erofs/Kconfig" ||
+		printf 'CONFIG_%s=y\n' NETFS_SUPPORT FSCACHE CACHEFILES CACHEFILES_ONDEMAND EROFS_FS_ONDEMAND >> "$T/off.config"
 	# An option may depend on one that is off.
 	MAY_DROP=${*:+${opts[*]}} CONFIG_ONLY=1 kernel/build fast "$work" "$out/$variant" "$T/off.config"
 }
@@ -87,7 +90,7 @@ each_builds()
 	mapfile -t commits < <(git -C "$tree" rev-list --reverse base..HEAD)
 	ci/series worktree "$base" "$work" base
 	objects=$(git -C "$tree" diff --name-only base HEAD | objects "$work")
-	toolchain=$(gcc --version; sparse --version; cat kernel/config/*.config kernel/config/arch/*.config)
+	toolchain=$(gcc --version; sparse --version; cat ci/t/series-build.t kernel/config/*.config kernel/config/arch/*.config)
 	base_key=$(echo "$base $objects $toolchain" | key)
 	if ! proved "base-$base_key"; then
 		# The warnings that the base has of its own.
