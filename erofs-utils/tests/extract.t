@@ -267,6 +267,47 @@ def led_outside():
         raise Wrong("the user did not get his directory back")
 
 
+REPLACE = """
+import os, sys, time
+os.chdir(sys.argv[1])
+print("ready", flush=True)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    try:
+        os.rename("a/f", "a/old")
+        with open("a/f", "w") as stream:
+            stream.write("evil")
+        break
+    except OSError:
+        pass
+"""
+
+
+def replaced():
+    """Who owns a directory that is complete puts a file of his own where one with further names was."""
+    def fill(top):
+        put(top + "/a/f", b"root")
+        put(top + "/b/large", os.urandom(60 << 20))
+        os.mkdir(top + "/c")
+        os.link(top + "/a/f", top + "/c/g")
+        os.chown(top + "/a", 12345, 12345)
+    img = image("img", fill)
+    os.makedirs(tap.path("out/a"))
+    os.chown(tap.path("out/a"), 12345, 12345)
+    with subprocess.Popen(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", sys.executable, "-c", REPLACE,
+                           tap.path("out")], stdout=subprocess.PIPE) as user:
+        try:
+            user.stdout.readline()
+            run(FSCK, "--extract=" + tap.path("out"), img)
+        finally:
+            user.kill()
+    if os.path.exists(tap.path("out/c/g")):
+        if os.stat(tap.path("out/c/g")).st_uid or get(tap.path("out/c/g")) != b"root":
+            raise Wrong("root's directory has a file of somebody else")
+    elif get(tap.path("out/a/f")) != b"evil":
+        raise Wrong("the other name is missing")
+
+
 def interrupted(sig):
     """A directory that was there has its owner and mode again when a signal has ended extraction."""
     img = image("img", lambda top: [put(top + f"/d/f{n}", b"%d" % n) for n in range(4000)])
@@ -323,6 +364,7 @@ def onto_root():
 if ROOT and shutil.which("setpriv"):
     tap.check("onto the root directory", onto_root)
     tap.check("a user who leads what is extracted elsewhere", led_outside)
+    tap.check("a user who replaces a file that has further names", replaced)
     tap.check("file capabilities outlive the owner", capability)
     tap.check("devices that a user can't make, with xattrs and two names", no_devices)
     tap.check("set-user-ID files, with and without their owners", setuid_root)

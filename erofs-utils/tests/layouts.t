@@ -249,7 +249,47 @@ else
 	skip "ends of DEFLATE streams" "built without libdeflate"
 fi
 
+# --- behind block 2^32; all of it is holes
+mkdir "$T/far" "$T/far/d" && for i in 1 2 3; do head -c 20000 /dev/urandom > "$T/far/$i"; done
+ln "$T/far/1" "$T/far/z"
+for i in $(seq 100); do touch "$T/far/d/a-name-of-some-length-$i"; done
+far() { rm -f "$T/img"; "$MKFS" --quiet -b512 -E48bit --dsunit=2147483648 "$@" "$T/img" "$T/far" && "$FSCK" "$T/img"; }
+for o in --workers=2 --async-queue-limit=1 -Enoinline_data; do
+	check "directories and hard links behind block 2^32: $o" far $o
+done
+fails "compact inodes have no room for both" "has . links, and its data behind block 2^32" far -Eforce-inode-compact
+for i in 1 2 3; do
+	mkdir "$T/far$i" && touch "$T/far$i"/a-name-of-some-length-{1..60}
+	"$MKFS" --quiet -b512 -Enoinline_data --fsalignblks=2147483632 "$T/far$i.img" "$T/far$i"
+done
+all_far() { rm -f "$T/img"; "$MKFS" --quiet -b512 "$@" "$T/img" "$T"/far{1,2,3}.img; }
+fails "devices of more blocks than slots have bits" "blocks in all, which takes -E48bit" all_far
+far_devices() { all_far -E48bit && "$FSCK" --device="$T/far1.img" --device="$T/far2.img" --device="$T/far3.img" "$T/img"; }
+check "with -E48bit they have" far_devices
+rm -rf "$T"/far*
+dechunked() { rm -f "$T/img"; "$MKFS" --quiet -Ededupe "$T/img" "$T/lower" && "$DUMP" -s "$T/img" | grep -q 'incompatible.*chunked_file'; }
+check "an image with chunks says so, whatever made them" dechunked
+
 # --- incremental builds
+prefixed()
+{
+	python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.foo.a", b"1")' "$T/prefixed/f" || return 1
+	"$MKFS" --quiet -b512 --fsalignblks=16777216 "$T/img" "$T/lower" &&
+		"$MKFS" --quiet --incremental=data --xattr-prefix=user.foo. "$T/img" "$T/prefixed" && "$FSCK" "$T/img"
+}
+mkdir "$T/prefixed" && echo f > "$T/prefixed/f"
+rm -f "$T/img"
+if python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.a", b"1")' "$T/prefixed/f" 2> /dev/null; then
+	check "prefixes of xattrs for a base of more than 4 GiB" prefixed
+else
+	skip "prefixes of xattrs for a base of more than 4 GiB" "this file system has no xattrs"
+fi
+if mknod "$T/prefixed/gone" c 0 0 2> /dev/null; then
+	stripped() { rm -f "$T/img"; "$MKFS" --quiet "$T/img" "$T/prefixed" && "$MKFS" -d9 --incremental=data --ovlfs-strip=1 "$T/img" "$T/upper"; }
+	check "whiteouts of the base are taken out, and named" stripped
+else
+	skip "whiteouts of the base are taken out, and named" "not root"
+fi
 tar -C "$T/upper" -cf "$T/upper.tar" .
 incremental()
 {

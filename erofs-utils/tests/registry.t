@@ -36,6 +36,7 @@ other_digest() { local ref=@sha256:$(printf %064d 0); from "$1"; }
 fails "an image by another digest" "sends something else than sha256:" other_digest good
 other_kind() { local ref=@sha512:$(printf %0128d 0); from "$1"; }
 fails "an image by another kind of digest" "can't be verified" other_kind good
+check "a list with a variant that was not asked for" with_platform linux/arm64 good othervariant
 fails "a list for another variant" "repo/img:tag has nothing for the platform linux/arm64/v8" with_platform linux/arm64/v8 from othervariant
 check "a registry that wants something else than HTTP spoken" quiet gopher
 for m in evil short empty otherlist; do
@@ -85,7 +86,9 @@ check "a range that may be another one is not taken" reads norange -5
 check "one that is encoded for those who take that is asked for as it is" reads encoded-if 20
 flooded() { (ulimit -v 300000; piece | grep -x 20); }
 check "much more than was asked for takes no memory" with flood flooded
-fails "a layer without a size" "no size of sha256:" with nosize piece
+fails "a layer without a size" "no size of" with nosize piece
+fails "an image with such a layer" "the manifest has no size of layer 0" from nosize
+check "a registry that compresses whole blobs once more if it may" good encoded-if
 
 indexed() { timeout 60 "$MKFS" --quiet --oci=i,insecure --gzinfo="$T/info" "$T/img" "127.0.0.1:$port/repo/img:tag"; }
 check "an index of a layer, with --gzinfo" with good indexed

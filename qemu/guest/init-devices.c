@@ -55,13 +55,19 @@ static bool is_memory(const char *disk, unsigned long long start)
 
 static bool is_serial(const char *disk, const char *serial)
 {
-	char path[300], *text;
-	bool same;
+	static const char *const files[] = { "serial", "device/serial" };	/* virtio, NVMe */
+	bool same = false;
 
-	snprintf(path, sizeof(path), "/sys/block/%s/serial", disk);
-	text = slurp(path, NULL);
-	same = text && !strcmp(text, serial);
-	free(text);
+	for (int i = 0; i < 2 && !same; i++) {
+		char path[300], *text;
+
+		snprintf(path, sizeof(path), "/sys/block/%s/%s", disk, files[i]);
+		text = slurp(path, NULL);
+		if (text)
+			text[strcspn(text, " \n")] = '\0';	/* NVMe fills it up */
+		same = text && !strcmp(text, serial);
+		free(text);
+	}
 	return same;
 }
 

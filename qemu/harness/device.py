@@ -288,6 +288,7 @@ class Blk(Device):
     config = ("VIRTIO_BLK",)
     allowed = frozenset({"bps", "iops"})
     read_only = True
+    driver = "virtio-blk-pci"
 
     def file_node(self):
         """The block node of the file, as a dict."""
@@ -304,11 +305,21 @@ class Blk(Device):
                                               "throttle-group": "tg-" + self.name, "file": node,
                                               "read-only": self.read_only})]
             node = "slow-" + self.name
-        return args + ["-device", json.dumps({"driver": "virtio-blk-pci", "id": self.name, "drive": node,
+        return args + ["-device", json.dumps({"driver": self.driver, "id": self.name, "drive": node,
                                               "serial": self.name})]
 
     def line(self):
         return f"{self.name} serial {self.name} {self.size}"
+
+
+class Nvme(Blk):
+    """A read-only NVMe disk."""
+
+    kind, usage = "nvme", "IMG[,bps=N][,iops=N]"
+    what = "NVMe, read-only, throttled if asked for"
+    config = ("BLK_DEV_NVME",)
+    archs = ("x86_64",)
+    driver = "nvme"
 
 
 class Disk(Blk):
@@ -335,7 +346,7 @@ class Disk(Blk):
         return {"driver": "file", "filename": f"/dev/fd/{self.fd}"}
 
 
-CLASSES = (Pmem, PmemRegion, Ramdax, PseriesRamdax, Nvdimm, Carveout, Hmem, Reserved, Blk, Disk)
+CLASSES = (Pmem, PmemRegion, Ramdax, PseriesRamdax, Nvdimm, Carveout, Hmem, Reserved, Blk, Nvme, Disk)
 # Of a kind that architectures have each in its way, the first.
 KINDS = {c.kind: c for c in reversed(CLASSES)}
 KINDS = {kind: KINDS[kind] for kind in dict.fromkeys(c.kind for c in CLASSES)}
