@@ -274,8 +274,8 @@ print("ready", flush=True)
 end = time.monotonic() + 20
 while time.monotonic() < end:
     try:
-        os.rename("a/f", "a/old")
-        with open("a/f", "w") as stream:
+        os.rename("f", "old")
+        with open("f", "w") as stream:
             stream.write("evil")
         break
     except OSError:
@@ -284,7 +284,8 @@ while time.monotonic() < end:
 
 
 def replaced():
-    """Who owns a directory that is complete puts a file of his own where one with further names was."""
+    """Who owns a directory, and is in it, puts a file of his own where one with further names was,
+    once it is complete."""
     def fill(top):
         put(top + "/a/f", b"root")
         put(top + "/b/large", os.urandom(60 << 20))
@@ -295,12 +296,15 @@ def replaced():
     os.makedirs(tap.path("out/a"))
     os.chown(tap.path("out/a"), 12345, 12345)
     with subprocess.Popen(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", sys.executable, "-c", REPLACE,
-                           tap.path("out")], stdout=subprocess.PIPE) as user:
+                           tap.path("out/a")], stdout=subprocess.PIPE) as user:
         try:
-            user.stdout.readline()
+            if user.stdout.readline() != b"ready\n":
+                raise Wrong("the user did not get there")
             run(FSCK, "--extract=" + tap.path("out"), img)
         finally:
             user.kill()
+    if not os.path.exists(tap.path("out/a/old")):
+        raise Wrong("the user was too late")
     if os.path.exists(tap.path("out/c/g")):
         if os.stat(tap.path("out/c/g")).st_uid or get(tap.path("out/c/g")) != b"root":
             raise Wrong("root's directory has a file of somebody else")
