@@ -253,7 +253,7 @@ fi
 mkdir "$T/far" "$T/far/d" && for i in 1 2 3; do head -c 20000 /dev/urandom > "$T/far/$i"; done
 ln "$T/far/1" "$T/far/z"
 for i in $(seq 100); do touch "$T/far/d/a-name-of-some-length-$i"; done
-far() { rm -f "$T/img"; "$MKFS" --quiet -b512 -E48bit --dsunit=2147483648 "$@" "$T/img" "$T/far" && "$FSCK" "$T/img"; }
+far() { rm -f "$T/img"; "$MKFS" --quiet -T1 -b512 -E48bit --dsunit=2147483648 "$@" "$T/img" "$T/far" && "$FSCK" "$T/img"; }
 for o in --workers=2 --async-queue-limit=1 -Enoinline_data; do
 	check "directories and hard links behind block 2^32: $o" far $o
 done
