@@ -18,7 +18,7 @@
 #include "share.h"
 
 #define NAME	"f.3000000"
-#define TRIES	200
+#define TRIES	60
 
 /* Fault in the pages before the cut one by one, without readahead. */
 static void read_good(volatile bool *stop, volatile bool *ready)
