@@ -18,13 +18,15 @@ import lies
 ACCESS, SECRET, REGION = "who", "secret", "nowhere-1"
 TIME = "2026-01-02T03:04:05.250Z"
 MODES = ("good", "marked", "emptypage", "numbers",                      # lists in parts
+         "noetags", "weak",                                             # entity tags that tell nothing, or not as they should
          "signed2", "signed4",                                          # wants a signature
          "nokey", "emptykey", "nosize", "badsize", "hugesize",          # not a list of objects
          "badtime", "notruncated", "nobool", "twobools", "stuck", "alternate", "doctype", "noxml", "nothing", "endless", "refused",
          "dots", "dot", "twice", "both", "toolong", "longname",         # no names of files
          "below", "turns", "dirdata",                                   # no directories
          "short", "long", "cut", "ftp", "forbidden", "partial",         # not the object that is listed
-         "part", "hole", "other", "all", "nolength")                    # not the range that was asked for
+         "part", "hole", "other", "all", "nolength",                    # not the range that was asked for
+         "replaced")                                                    # an object that is another one by now
 
 KEYS = ["a b&c#d+e%f?g=h/\u00fc", "dir/", "dir/sub/file", "dir/sub/~!*'()@$,;:", "empty",
         "/".join(["\u00e4" * 100] * 5), "plain"]
@@ -51,11 +53,18 @@ def keys():
     return sorted(KEYS)
 
 
+def etag(key):
+    """The entity tag of an object, with quotes."""
+    return f'"{hashlib.md5(content(key)).hexdigest()}"'
+
+
 def listed(key):
     """What a list says of one object."""
     size = {"badsize": "12x", "hugesize": "9223372036854775808"}.get(MODE, str(len(content(key))))
     said = f"<Key>{'' if MODE == 'emptykey' else escape(key)}</Key>" if MODE != "nokey" else ""
     said += f"<LastModified>{'yesterday' if MODE == 'badtime' else TIME}</LastModified>"
+    if MODE != "noetags":
+        said += f"<ETag>{escape(etag(key)[1:-1] if MODE == 'weak' else etag(key))}</ETag>"
     return f"<Contents>{said}{'' if MODE == 'nosize' else f'<Size>{size}</Size>'}</Contents>"
 
 
@@ -134,7 +143,7 @@ class Bucket(lies.Liar):
         elif name in ("", "/"):
             self.send_list(dict(parse_qsl(url.query)))
         elif name[1:] in keys():
-            self.send_object(content(name[1:]))
+            self.send_object(content(name[1:]), etag(name[1:]))
         else:
             self.answer(b"", 404)
 
@@ -150,8 +159,11 @@ class Bucket(lies.Liar):
         else:
             self.answer(part_of_list(asked))
 
-    def send_object(self, data):
+    def send_object(self, data, tag):
         """An object, or a range of one."""
+        if MODE == "replaced" and self.command == "GET":
+            data, tag = data[::-1], tag[::-1]
+        tags = {"noetags": [], "weak": [("etag", f"W/{tag}")]}.get(MODE, [("ETag", tag)])
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
         if MODE == "forbidden":
             self.answer(b"<Error>" + b"no " * 10000 + b"</Error>", 403)
@@ -160,14 +172,14 @@ class Bucket(lies.Liar):
         elif self.command == "HEAD" or not asked or MODE == "all":
             data = {"short": data[:-1], "long": data + b"x"}.get(MODE, data)
             self.answer(data[:100] if MODE == "cut" else data, 206 if MODE == "partial" else 200,
-                        length={"cut": len(data), "nolength": -1}.get(MODE))
+                        length={"cut": len(data), "nolength": -1}.get(MODE), headers=tags)
         else:
             first, last = (int(n) for n in asked.groups())
             if MODE == "other":
                 first, last = 0, last - first
             sent = data[first:min(last, first + 6) + 1 if MODE == "part" else last + 1]
             self.answer(b"" if MODE == "hole" else sent, 206,
-                        headers=[("Content-Range", f"bytes {first}-{first + len(sent) - 1}/{len(data)}")])
+                        headers=tags + [("Content-Range", f"bytes {first}-{first + len(sent) - 1}/{len(data)}")])
 
 
 def expect(top):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What servers that tell lies have in common; registry.py and bucket.py say which lies."""
 import http.server
+import os
+import ssl
 import sys
 
 
@@ -33,8 +35,13 @@ def check(mode, modes):
 
 
 def make(handler):
-    """A server for handler, whose port is told already; it serves by serve_forever()."""
+    """A server for handler, whose port is told already; it serves by serve_forever(). LIES_TLS is the path of its
+    certificate and key, if it speaks TLS."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if os.environ.get("LIES_TLS"):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(os.environ["LIES_TLS"])
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     print(server.server_address[1], flush=True)
     return server

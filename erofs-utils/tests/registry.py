@@ -5,10 +5,13 @@ registry.py MODE --digest prints by which digest the image can be asked for.
 registry.py layers TAR... serves an image of these layers, the lowest first."""
 import gzip
 import hashlib
+import http.server
 import io
 import json
+import os
 import sys
 import tarfile
+import threading
 
 import lies
 
@@ -31,7 +34,8 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "nothing", "toomany",                                  # errors for whatever is asked for
          "endless-layer", "flood",                              # more than the manifest says, or than was asked for
          "otherrange", "norange", "blanks",                     # another range, nobody knows which, and that one
-         "encoded-if")                                          # no lie: compresses once more if it may
+         "encoded-if",                                          # no lie: compresses once more if it may
+         "elsewhere", "plainly")                                # has its blobs at another URL, at one without TLS
 MODE = sys.argv[1]
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
@@ -178,7 +182,11 @@ class Registry(lies.Liar):
                     self.wfile.write(b" " * (1 << 20))
             listed = "/sha256:" in self.path and not self.path.endswith(digest_of(tagged()))
             self.answer(manifest() if listed else tagged())
-        elif "/blobs/" in self.path:
+        elif MODE in ("elsewhere", "plainly") and "/blobs/" in self.path:
+            to = (plain if MODE == "plainly" else server).server_address[1]
+            scheme = "https" if MODE == "elsewhere" and os.environ.get("LIES_TLS") else "http"
+            self.answer(b"", 307, headers=[("Location", f"{scheme}://127.0.0.1:{to}/stored/blobs?x")])
+        elif "/blobs" in self.path:
             asked = self.headers.get("Range")
             if MODE == "endless-layer":
                 self.send_response(200)
@@ -218,4 +226,7 @@ if sys.argv[2:] == ["--digest"]:
     print(digest_of(tagged()))
     sys.exit()
 server = lies.make(Registry)
+if MODE == "plainly":
+    plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    threading.Thread(target=plain.serve_forever, daemon=True).start()
 server.serve_forever()

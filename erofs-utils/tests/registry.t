@@ -72,6 +72,13 @@ anonymous() { rm -rf "$T/img"; timeout 60 "$MKFS" --quiet --oci=f,insecure "$T/i
 check "config.json has no credentials, as programs in Go say it" with good anonymous
 printf '{"auths":%s}' '["127.0.0.1"]' > "$T/config.json"
 check "or something else than credentials" with good anonymous
+known() { printf '{"auths":{"%s":{"auth":"%s"}}}' "${key/PORT/$port}" "$(printf u:p | base64)" > "$T/config.json"; anonymous; }
+for key in 127.0.0.1:PORT http://127.0.0.1:PORT https://127.0.0.1:PORT/v1/; do
+	check "credentials of config.json: $key" with basic known
+done
+for key in 127.0.0.1 https://127.0.0.1:PORT0 https://127.0.0.1:PORT/repo/; do
+	fails "those of somebody else are not used: $key" "HTTP status 401" with basic known
+done
 rm "$T/config.json"
 
 proxied() { https_proxy=http://127.0.0.1:$port "$MKFS" --quiet --oci=f,username=u,password=p "$T/img" localhost/repo/img:tag; }
@@ -92,7 +99,36 @@ check "a registry that compresses whole blobs once more if it may" good encoded-
 
 indexed() { timeout 60 "$MKFS" --quiet --oci=i,insecure --gzinfo="$T/info" "$T/img" "127.0.0.1:$port/repo/img:tag"; }
 check "an index of a layer, with --gzinfo" with good indexed
-rm -f "$T/img"
+rm -f "$T/img" "$T/info"
 fails "a layer that ends in the middle, with --gzinfo" "failed to process tar stream" with broken indexed
-check "and no image is left" test ! -e "$T/img"
+check "and no image is left" test ! -e "$T/img" -a ! -e "$T/info"
+for o in --ungzip "--ungzip=$T/raw" --unxz --gzinfo; do
+	fails "what layers have no use for: $o" "with a tarball as source" "$MKFS" --oci=f,insecure "$o" "$T/img" 127.0.0.1:1/repo/img:tag
+done
+unordered() { timeout 60 "$MKFS" --oci=f,insecure --sort=none "$T/img" "127.0.0.1:$port/repo/img:tag" 2>&1 | grep -F -- "--sort=none has no effect"; }
+check "and --sort=none, which is told" with good unordered
+
+# these would be other URLs than the words say
+misnamed() { timeout 60 "$MKFS" --quiet --oci=f,insecure "$T/img" "127.0.0.1:$port$1"; }
+for r in @localhost/repo/img /repo/../img:tag /repo/./img /Repo/img //img /repo/img: "/repo/img:t?x" "/repo/img:t/x" "/repo/i%20g" \
+	"/repo/img@sha256:../victim" "/repo/img@localhost/x:tag" x/repo/img /; do
+	fails "no reference: $r" "is no reference of an image" with good misnamed "$r"
+done
+for r in /repo/img:T_1.x-y /a-b/c.d/e__f/img:tag; do check "a reference: $r" with good misnamed "$r"; done
+
+check "a registry whose blobs are elsewhere" good elsewhere
+check "in plain HTTP, too, if that was allowed" good plainly
+# the certificate of a server that is here is trusted by who sees another list of them
+trusted=/etc/ssl/certs/ca-certificates.crt
+trusting() { unshare -rm bash -c 'mount --bind "$0" "$1" && shift && exec "$@"' "$T/tls" "$trusted" \
+	timeout 60 "$MKFS" --quiet --oci=f "$T/img" "127.0.0.1:$port/repo/img:tag"; }
+tls() { rm -f "$T/img"; LIES_TLS=$T/tls with "$1" trusting; }
+if [ -e $trusted ] && unshare -rm true 2> /dev/null; then
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=here -addext subjectAltName=IP:127.0.0.1 -keyout "$T/key" -out "$T/tls" 2> /dev/null
+	cat "$T/key" >> "$T/tls"
+	for m in good elsewhere; do check "by TLS: $m" tls $m; done
+	fails "a registry with TLS does not lead away from it" "leads to an URL of another protocol" tls plainly
+else
+	skip "registries with TLS" "no certificates or no namespaces here"
+fi
 done_testing

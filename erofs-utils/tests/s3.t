@@ -29,7 +29,7 @@ same() { rm -rf "$T/x"; "$FSCK" "--extract=$T/x" "$T/img" && diff -r "$T/want" "
 good() { from "$@" && same; }
 signed() { with "signed$1" make_image "$2" ",passwd_file=$T/key,region=nowhere-1,sig=$1,urlstyle=$3" "$4" && same; }
 
-for m in good marked emptypage numbers; do
+for m in good marked emptypage numbers noetags weak; do
 	check "a bucket: $m" good $m
 done
 check "signed, version 2" signed 2 127.0.0.1 path bucket
@@ -60,7 +60,7 @@ for m in nokey:"without a key" emptykey:"without a key" nosize:"without a size" 
 	doctype:"has a document type" nothing:"." endless:"sends more than it should" refused:"HTTP code 403" dots:"can't be the name" dot:"can't be the name" \
 	twice:"two objects for a b" both:"dir is a directory and an object" toolong:"too long" longname:"too long" \
 	below:"failed to add empty/x/y: .*Not a directory" turns:"two objects for dir/" dirdata:"dir/ is a directory and an object of" \
-	partial:"HTTP code 206" short:"has less than the" long:"." cut:"." ftp:"." \
+	replaced:"was replaced while it is read" partial:"HTTP code 206" short:"has less than the" long:"." cut:"." ftp:"." \
 	forbidden:"/bucket/.*: request failed with HTTP code 403"; do
 	fails "a server that lies: ${m%%:*}" "${m#*:}" from ${m%%:*}
 	check "and no image is left: ${m%%:*}" test ! -e "$T/img"
@@ -79,7 +79,7 @@ reads()
 	with "$1" piece "$2" "$3" > "$T/piece" || return
 	cmp "$T/piece" <({ tail -c "+$(($2 + 1))" "$T/want/plain"; cat /dev/zero; } | head -c "$3")
 }
-for m in good part; do
+for m in good part noetags weak; do
 	check "a range: $m" reads $m 100 100
 	check "the end of an object: $m" reads $m 4990 100
 done
@@ -87,5 +87,6 @@ check "behind the end of an object" reads good 8192 100
 for m in hole other all; do
 	fails "not the range that was asked for: $m" "." with $m piece 100 100
 done
+fails "a range of another object than at first" "was replaced while it is read" with replaced piece 100 100
 fails "an object without a size" "does not say the size" with nolength piece 0 10
 done_testing

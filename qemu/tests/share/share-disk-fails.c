@@ -8,10 +8,12 @@
  * device: nvme:base
  * device: blk:next
  * cpus: 2
+ * flavours: fast modules
  *
  * The controller is moved away from where its driver looks for it, and reset: the
  * driver fails what is under way, gives the controller up, and only then says that
- * its disks are dead.
+ * its disks are dead.  Its queues are frozen by a worker and thawed by another one,
+ * which lockdep of Linux 6.12 takes for a lock that leaks.
  */
 #include "ktap.h"
 #include "share.h"
