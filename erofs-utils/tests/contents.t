@@ -229,4 +229,22 @@ else
 	skip "images of Debian's newest erofs-utils" "$(tail -n 1 "$T/why")"
 fi
 
+# --- a directory for each level is open while others are read
+deep()
+{
+	python3 -c 'import os, sys
+os.mkdir(sys.argv[1])
+os.chdir(sys.argv[1])
+for _ in range(1500):
+    os.mkdir("x")
+    os.chdir("x")
+open("end", "w").close()' "$T/deep" && (ulimit -Sn 1024 && timeout 60 "$MKFS" --quiet "$T/img" "$T/deep") &&
+		timeout 60 "$FSCK" "--extract=$T/out" "$T/img" && diff -r "$T/deep" "$T/out"
+}
+if [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -gt 2000 ]; then
+	rm -rf "$T/out"
+	check "1,500 directories in each other, with 1,024 open files" deep
+else
+	skip "1,500 directories in each other" "$(ulimit -Hn) files may be open"
+fi
 done_testing
