@@ -822,9 +822,13 @@ def in_the_source(*args):
     numbers()
     img = tap.path("dir/img")
     for how in ((), ("--incremental=data",)):
-        must(MKFS, "--quiet", *args, *how, img, tap.path("dir"))
+        said = must(MKFS, *args, *how, img, tap.path("dir"))
+        if said.count("img is what is written, and left out") != 1:
+            raise Wrong(said)
         must(FSCK, "--extract", img)
-        must_fail("img", DUMP, "--path=/img", img)
+        must_fail("/img: .*No such file", DUMP, "--path=/img", img)
+        must_fail("/img: .*No such file", DUMP, "--path=/img", "--cat", img)
+        must_fail("/img: .*No such file", FSCK, "--path=/img", img)
     must(FSCK, "--extract=" + tap.path("out"), img)
     if get(tap.path("out/text")) != get(tap.path("dir/text")):
         raise Wrong("other contents")
