@@ -29,7 +29,7 @@ MODES = ("good", "nullmedia", "notoken", "nulltoken",           # lies that do n
          "zstd", "dockerzstd",                                  # layers that say they are by zstd
          "layers",                                              # an image of several layers
          "token-space", "token-query", "token-lower",           # no lies: ways to say where tokens are to be had
-         "token-second",
+         "token-second", "token-plain",
          "token-refused", "token-expires",                      # not for this password; for one blob only
          "nothing", "toomany",                                  # errors for whatever is asked for
          "endless-layer", "flood",                              # more than the manifest says, or than was asked for
@@ -117,7 +117,7 @@ class Registry(lies.Liar):
 
     def challenge(self):
         """Say where tokens are to be had."""
-        realm = f"http://127.0.0.1:{server.server_address[1]}/token" + ("?account=u" if MODE == "token-query" else "")
+        realm = f"http://127.0.0.1:{(plain if MODE == 'token-plain' else server).server_address[1]}/token" + ("?account=u" if MODE == "token-query" else "")
         scheme = "bearer" if MODE == "token-lower" else "Bearer"
         service = "A registry" if MODE == "token-space" else "s"
         headers = [("WWW-Authenticate", f'{scheme} realm="{realm}",service="{service}"')]
@@ -130,6 +130,8 @@ class Registry(lies.Liar):
         if not MODE.startswith("token-"):
             return False
         if self.path.startswith("/token?"):
+            if MODE == "token-plain":
+                print("told", flush=True)
             if MODE == "token-refused":
                 self.answer(b"{}", 401)
             elif self.path.count("?") == 1:
@@ -226,7 +228,7 @@ if sys.argv[2:] == ["--digest"]:
     print(digest_of(tagged()))
     sys.exit()
 server = lies.make(Registry)
-if MODE == "plainly":
+if MODE in ("plainly", "token-plain"):
     plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
 server.serve_forever()

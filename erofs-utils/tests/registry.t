@@ -79,6 +79,9 @@ done
 for key in 127.0.0.1 https://127.0.0.1:PORT0 https://127.0.0.1:PORT/repo/; do
 	fails "those of somebody else are not used: $key" "HTTP status 401" with basic known
 done
+both() { printf '{"auths":{"http://127.0.0.1:%s/v1/":{"auth":"%s"},"127.0.0.1:%s":{"auth":"%s"}}}' $port "$(printf old:x | base64)" $port "$(printf u:p | base64)" \
+	> "$T/config.json"; anonymous; }
+check "a key that is the registry goes before an URL" with basic both
 rm "$T/config.json"
 
 proxied() { https_proxy=http://127.0.0.1:$port "$MKFS" --quiet --oci=f,username=u,password=p "$T/img" localhost/repo/img:tag; }
@@ -102,6 +105,11 @@ check "an index of a layer, with --gzinfo" with good indexed
 rm -f "$T/img" "$T/info"
 fails "a layer that ends in the middle, with --gzinfo" "failed to process tar stream" with broken indexed
 check "and no image is left" test ! -e "$T/img" -a ! -e "$T/info"
+fails "an index that is written nowhere" "with a tarball as source" "$MKFS" --oci=i,insecure --gzinfo "$T/img" 127.0.0.1:1/repo/img:tag
+echo kept > "$T/info"
+fails "no registry" "curl request failed" "$MKFS" --oci=i,insecure "--gzinfo=$T/info" "$T/img" 127.0.0.1:1/repo/img:tag
+check "and what there was of an index stays" grep -qx kept "$T/info"
+rm "$T/info"
 for o in --ungzip "--ungzip=$T/raw" --unxz --gzinfo; do
 	fails "what layers have no use for: $o" "with a tarball as source" "$MKFS" --oci=f,insecure "$o" "$T/img" 127.0.0.1:1/repo/img:tag
 done
@@ -121,12 +129,14 @@ check "in plain HTTP, too, if that was allowed" good plainly
 # the certificate of a server that is here is trusted by who sees another list of them
 trusted=/etc/ssl/certs/ca-certificates.crt
 trusting() { unshare -rm bash -c 'mount --bind "$0" "$1" && shift && exec "$@"' "$T/tls" "$trusted" \
-	timeout 60 "$MKFS" --quiet --oci=f "$T/img" "127.0.0.1:$port/repo/img:tag"; }
+	timeout 60 "$MKFS" --quiet --oci=f,username=u,password=p "$T/img" "127.0.0.1:$port/repo/img:tag"; }
 tls() { rm -f "$T/img"; LIES_TLS=$T/tls with "$1" trusting; }
 if [ -e $trusted ] && unshare -rm mount --bind "$0" $trusted 2> /dev/null; then
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=here -addext subjectAltName=IP:127.0.0.1 -keyout "$T/key" -out "$T/tls" 2> /dev/null
 	cat "$T/key" >> "$T/tls"
 	for m in good elsewhere; do check "by TLS: $m" tls $m; done
+	fails "nor are its tokens had in plain HTTP" "leads to an URL of another protocol" tls token-plain
+	check "to which the password is not sent" test "$(wc -l < "$T/port")" = 1
 	fails "a registry with TLS does not lead away from it" "leads to an URL of another protocol" tls plainly
 else
 	skip "registries with TLS" "no certificates or no namespaces here"
