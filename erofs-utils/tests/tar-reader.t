@@ -188,10 +188,10 @@ ok("no tar at all", refused, "chksum|magic", whole=b"hello world\n" * 100)
 
 # --- archives that end too early
 ok("no end of archive", is_tree, {"a": b"contents of a\n"}, a)
-ok("end within a header", refused, "end", whole=a + a[:100])
+ok("end within a header", refused, "the archive ends within a header", whole=a + a[:100])
 ok("end within data", refused, "the archive ends within it", whole=file("b", b"x" * 5000)[:2000])
 ok("end within a PAX header", refused, "the archive ends within it", whole=pax([("path", "x" * 600)])[:700])
-ok("end before the data of an entry that is skipped", refused, "Input/output|end",
+ok("end before the data of an entry that is skipped", refused, "the archive ends within it",
    whole=file("d/", b"x" * 5000, type=b"D")[:2000])
 ok("multi-volume continuation", refused, "not supported", file("m", b"x", type=b"M"))
 
