@@ -71,6 +71,14 @@ check-utils-machines: utils ## check-utils-machines: a big-endian and a 32-bit m
 check-utils-matrix: utils ## check-utils-matrix: read back images of every combination of compression options (slow)
 	@ci/check -v erofs-utils/tests/matrix-all
 
+RANDOM_SECONDS ?= 600
+
+.PHONY: check-utils-random arguments-check-utils-random
+arguments-check-utils-random:
+	$(call check_number,RANDOM_SECONDS)
+check-utils-random: utils ## check-utils-random: read back images of random trees with random options for RANDOM_SECONDS=600
+	@erofs-utils/tests/random $(RANDOM_SECONDS)
+
 .PHONY: bench-utils arguments-bench-utils
 arguments-bench-utils: arguments-rootfs
 bench-utils: utils $(if $(ROOTFS),,rootfs) ## bench-utils: what fingerprints cost mkfs.erofs, ROOTFS=DIR or TAR

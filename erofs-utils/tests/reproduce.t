@@ -77,6 +77,18 @@ def whole_files_only():
             raise Wrong("\n".join(line for line in said.split("\n") if "tail" in line))
 
 
+def with_libdeflate():
+    """What fits into a pcluster is guessed from the one before, but not from that of another file."""
+    tree()
+    for n in range(40):
+        put(tap.path(f"tree/more{n}"), b"".join(b"%x " % (i * i * (n + 3) % 65521) for i in range(n * 200)))
+    got = [make("one", "-zlibdeflate", "-b512", "-C8192", "--workers=" + workers) for workers in ("0", "1", "3")]
+    if len(set(got)) > 1:
+        raise Wrong(f"images of {sorted(map(len, got))} bytes")
+    right("one")
+
+
+tap.check("-zlibdeflate with and without worker threads", with_libdeflate)
 tap.check("fragments that are larger than what is compared in memory", large_fragments)
 tap.check("-Efragdedupe=inode", whole_files_only)
 
