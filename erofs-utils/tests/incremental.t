@@ -199,6 +199,24 @@ def one_of_two():
 tap.check("a base image of which only some can be changed", one_of_two)
 
 
+def compressed_root():
+    """The root of the base is where the superblock can name it, and what is added is behind that."""
+    for n in range(300):
+        put(tap.path(f"base/a-name-that-takes-some-room-{n}"), b"")
+    put(tap.path("base/large"), os.urandom(3 << 20))
+    put(tap.path("more/file"), b"more")
+    must(MKFS, "--quiet", "-zlz4", "--zD", tap.path("img"), tap.path("base"))
+    before = get(tap.path("img"))
+    must("tar", "-C", tap.path("more"), "-cf", tap.path("tar"), "file")
+    must_fail("root directory of the base image is compressed", MKFS, "--quiet", "--incremental=data", "--tar=f", "-zlz4",
+              tap.path("img"), tap.path("tar"))
+    if get(tap.path("img")) != before:
+        raise Wrong("the base has changed")
+
+
+tap.check("a base image with a compressed root directory", compressed_root)
+
+
 def slots():
     """A superblock which says that it's larger than any: what stands there is not of mkfs.erofs's stack."""
     trees()
