@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Each of the allocations, and of the reads, fails, once: one error and no output, or all is as it
+# Each of the allocations, of the reads, and of the writes, fails, once: one error and no output, or all is as it
 # should be
 . "$(dirname "$0")/lib.sh"
 
@@ -47,6 +47,7 @@ check "each of the allocations fails, once: dump.erofs --sharing" each FAILALLOC
 for o in --fingerprint "-zlz4 --fingerprint"; do
 	check "each of the reads fails, once: $o" each FAILPREAD "$T/img" "$MKFS" --quiet -T1 -Uclear $o "$T/img" "$T/s"
 done
+check "each of the writes fails, once" each FAILNTH "$T/img" "$MKFS" --quiet -T1 -Uclear -zlz4:lzma:deflate:zstd "$T/img" "$T/s"
 check "each of the reads fails, once: rebuild" each FAILPREAD "$T/img" "$MKFS" --quiet -T1 -Uclear --fingerprint "$T/img" "$T/in.img" "$T/in2.img"
 check "each of the reads fails, once: fsck.erofs" each FAILPREAD - "$FSCK" --fingerprint "$T/in.img"
 extracted() { rm -rf "$T/x" && "$FSCK" "--extract=$T/x" "$T/packed.img" && tar -C "$T/x" --sort=name -cf "$T/img" .; }

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from imagelib import (CHUNK, COMPAT, DEVT, FRAGMENTS, FULL, INCOMPAT, METABOX, METABOX_BIT, PACKED,  # noqa: E402
                       PREFIXES, SB, XATTR, Image, Inode)
-from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail  # noqa: E402
+from taplib import DUMP, FSCK, MKFS, Tap, Wrong, must, must_fail, run  # noqa: E402
 
 tap = Tap()
 GOOD, EVIL = b"GOOD" * 1024, b"EVIL" * 1024
@@ -207,6 +207,24 @@ def hidden_in_packed():
     must_fail("another one inside", FSCK, "--extract", tap.path("forged"))
 
 
+def far_fragments(number):
+    """A packed inode that is a hole of more than 2^31 blocks: which of them were read is remembered by number."""
+    tree(f=numbers(0, 3000))
+    must(MKFS, "--quiet", "-T0", "-b512", "-zdeflate", "-Eall-fragments,force-inode-extended", tap.path("img"), tap.path("tree"))
+    im = Image(tap.path("img"))
+    p, f = Inode(im, im.get("Q", PACKED)), im.inode("f")
+    im.write(p.at, struct.pack("<H", 1))                 # extended and plain
+    im.write(p.at + 6, struct.pack("<H", 0xffff))
+    im.write(p.at + 8, struct.pack("<Q", (1 << 41) + (1 << 20)))
+    im.write(p.at + 16, struct.pack("<I", 0xffffffff))
+    im.write(f.header, struct.pack("<Q", 1 << 63 | number * 512))
+    im.data += bytes(1 << 20)
+    im.put("I", SB + 36, len(im.data) // 512)
+    im.save(tap.path("forged"))
+    run(FSCK, f"--extract={tap.path('out')}", tap.path("forged"))
+    run(DUMP, "--cat", "--path=/f", tap.path("forged"))
+
+
 def records(*places):
     """An image whose file has records of encoded extents, holes of 2^58 bytes and more, at these places."""
     tree(victim=numbers(0, 50000))      # has room for more of them
@@ -344,6 +362,8 @@ tap.check("chunk indexes in the metabox", metabox)
 tap.check("LZ4 data without the feature of padding", padding)
 tap.check("a FIFO that says it is compressed", compressed, "fifo", "data")
 tap.check("an empty file that says it is compressed", compressed, "empty", "rvsp")
+for block in 1 << 31, (1 << 32) - 128:
+    tap.check(f"a fragment in block {block} of the packed inode", far_fragments, block)
 tap.check("an extent inside of one of the packed inode", hidden_in_packed)
 tap.check("encoded extents of exabytes", large_hole)
 tap.check("encoded extents in another order", descending)

@@ -279,6 +279,31 @@ def size():
     mounted(judge, "-b4096")
 
 
+def xattrs_again():
+    """Who asks for xattrs again and again does not make the server larger."""
+    put(tap.path("dir/f"), b"")
+    for n in range(20):
+        os.setxattr(tap.path("dir/f"), f"user.{n}", b"x" * 100)
+
+    def check(_, got):
+        sizes = []
+        for _ in range(2):
+            for _ in range(20000):
+                os.getxattr(got + "/f", "user.7")
+            sizes.append(rss())
+        if sizes[1] > sizes[0] + 512:
+            raise Wrong(f"{sizes} KiB")
+
+    mounted(check)
+
+
+def rss():
+    """What the last erofsfuse has in memory, in KiB."""
+    pid = subprocess.run(["pgrep", "-n", "-f", FUSE + " " + tap.path("img")], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(next(line.split()[1] for line in f if line.startswith("VmRSS")))
+
+
 def small_reads():
     put(tap.path("dir/f"), b"x" * 100000)
     mounted(lambda want, got: compare(snapshot(want), snapshot(got)), fuse=("-o", "max_read=4096"))
@@ -295,7 +320,7 @@ for options in (), ("-zlz4", "-Eall-fragments,dedupe"), ("-b512", "-zdeflate", "
         tap.skip("all is there", "no /dev/fuse, not root, no right to mount, or no erofsfuse")
 for what in ("a directory of 100,000 names", large, 100000), ("a file whose nid is 0", first_nid), ("a symlink of 1 GiB", huge_symlink), \
         ("no room for what is decompressed", no_room), ("directories of 100,000 and 400,000 names are listed", listed, 100000), \
-        ("permissions of others", others), ("small reads", small_reads), \
+        ("permissions of others", others), ("small reads", small_reads), ("xattrs are asked for again", xattrs_again), \
         ("a standard stream is closed", closed_streams), ("what df(1) shows", size), \
         ("a name that is too long", long_name):
     if probe:

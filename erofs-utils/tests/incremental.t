@@ -86,6 +86,8 @@ def refused(regex, first, second, source="more", xattr=None):
 tap.check("larger pclusters than the superblock tells of", refused, "no compressed files", [], ["-zlz4", "-C65536"])
 tap.check("a compressor that the superblock doesn't tell of", refused, "no compressed files", [], ["-zdeflate"])
 blob = ["--chunksize=4096", "--blobdev=" + tap.path("blob")]
+tap.check("a larger window of LZMA, by -C", refused, "say dictsize=32768", ["-zlzma"], ["-zlzma", "-C1048576"])
+tap.check("a larger window of zstd", refused, "say dictsize=32768", ["-zzstd,dictsize=32768"], ["-zzstd,dictsize=65536"])
 tap.check("a blob for a base that has none", refused, "leave --blobdev out", [], blob)
 tap.check("xattrs that the root of the base has no room for", refused, "make the base with --root-xattr-isize=", ["--root-xattr-isize=64"],
           [], xattr=b"x" * 200)

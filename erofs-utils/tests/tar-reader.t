@@ -12,6 +12,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -353,6 +354,22 @@ def stream(regex, option, data, want):
         if f.read() != want:
             raise Wrong("the stream that was dumped is another one")
 
+
+def in_pieces(size):
+    """Headers of xz come in a read(2) of their own."""
+    data = lzma.compress(archive(file("f", os.urandom(5000))))
+    with subprocess.Popen([MKFS, "--quiet", "--tar=f", "--unxz", tap.path("img")], stdin=subprocess.PIPE) as p:
+        p.stdin.write(data[:size])
+        p.stdin.flush()
+        time.sleep(0.2)
+        p.stdin.write(data[size:])
+        p.stdin.close()
+    if p.returncode:
+        raise Wrong(f"exit status {p.returncode}")
+
+
+for size in 6, 12, 24:
+    ok(f"the first {size} bytes of xz by themselves", in_pieces, size)
 
 # zlib does not see that a trailer is missing if the last read(2) of contents is exactly full.
 long = archive(file("f", os.urandom(123456)))

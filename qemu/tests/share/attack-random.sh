@@ -10,7 +10,7 @@
 # timeout: 300
 . /harness/ktap.sh
 
-SECONDS_LONG=40
+SECONDS_LONG=25
 rc() { wanted=$1; shift; "$@"; [ $? = "$wanted" ]; }
 
 # Mount the image $1 at /m/$1, from a file or from a loop device.
